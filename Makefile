@@ -1,0 +1,43 @@
+# Two cores unless told otherwise: make demo CORES=8
+CORES ?= 2
+PYTHON ?= python3
+BIN := .venv/bin
+# The commands of the environment first, so that nobody needs to activate it.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo report test lint lock clean
+
+demo: .venv/installed ## every figure and table from real training, minutes on two cores
+	snakemake --cores $(CORES) --configfile config/demo.yaml
+	$(MAKE) --no-print-directory report
+
+report: .venv/installed ## one self-contained page with all figures, tables and captions
+	snakemake --configfile config/demo.yaml --report results/demo/report.html
+	@echo "Report: $(CURDIR)/results/demo/report.html"
+
+test: .venv/installed lint ## the whole test suite
+	pytest
+
+lint: .venv/installed ## format, style, types and the workflow's own lint
+	ruff format --check .
+	ruff check .
+	mypy
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+# The installer itself is pinned and hashed, like everything it installs.
+.venv/installed: envs/lock.txt envs/installer.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, e.g. make PYTHON=python3.12")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r envs/installer.txt
+	UV_CACHE_DIR=.venv/cache $(BIN)/uv pip install --python $(BIN)/python --require-hashes -r envs/lock.txt
+	UV_CACHE_DIR=.venv/cache $(BIN)/uv pip install --python $(BIN)/python --no-build-isolation --no-deps --editable .
+	rm -rf .venv/cache
+	touch $@
+
+lock: ## renew the lock files from the bounds in pyproject.toml
+	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -o envs/installer.txt -
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev -o envs/lock.txt pyproject.toml envs/build.in
+
+clean: ## remove the demo's results and Snakemake's records of them
+	rm -rf results/demo .snakemake

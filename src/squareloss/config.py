@@ -1,0 +1,263 @@
+"""What may be asked for: the models of `config.yaml`, and errors that name the key.
+
+`load` is the only entry: it turns the dictionary Snakemake merged into a `Study`, or raises a
+`UserError` of one line. `python -m squareloss.config` prints the JSON schema of the file.
+"""
+
+import difflib
+import importlib
+import json
+import pkgutil
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+
+import squareloss.data.sources
+import squareloss.networks
+from squareloss.errors import UserError
+from squareloss.spec import (
+    Count,
+    Integer,
+    Name,
+    NonNegative,
+    Positive,
+    Recipe,
+    Share,
+    Strict,
+)
+
+FigureName = Literal[
+    "figure1",
+    "figure2",
+    "figure3",
+    "figure4",
+    "figure5",
+    "figure6",
+    "figure7",
+    "figure8",
+    "figure9",
+    "figure10",
+]
+DIAGRAMS = {"figure1"}  # drawn, not measured: needs no experiment
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _as_groups(value: object) -> object:
+    return [_as_list(group) for group in value] if isinstance(value, list | tuple) else value
+
+
+T = TypeVar("T")
+# One value may stand without brackets.
+Values = Annotated[tuple[T, ...], BeforeValidator(_as_list), Field(min_length=1)]
+
+
+class Dataset(Strict):
+    """Which images of which source; `source` is a module of squareloss.data.sources."""
+
+    source: Name = Field(description="a module of squareloss.data.sources")
+    title: str = Field(description="how figures name the data")
+    root: str = Field("", description="folder of the source's files, where it has any")
+    classes: Annotated[
+        tuple[tuple[Annotated[Integer, Field(ge=0)], ...], ...], BeforeValidator(_as_groups)
+    ] = Field(description="one entry a class: a label, or a list of labels merged into one class")
+    n_test: Count = Field(description="test images, balanced over the classes")
+    noise_kind: Literal["permute", "uniform"] = Field(
+        "permute", description="random labels: permuted among the chosen, or drawn uniformly"
+    )
+
+    @model_validator(mode="after")
+    def _classes_are_disjoint(self) -> Self:
+        labels = [label for group in self.classes for label in group]
+        if len(self.classes) < 2 or len(set(labels)) < len(labels) or not all(self.classes):
+            raise ValueError("`classes` must name at least two classes and no label twice")
+        return self
+
+
+class Sweep(Strict):
+    """A grid of points: every combination of the values listed."""
+
+    recipe: Values[Name]
+    weight_decay: Values[NonNegative]
+    init_scale: Values[Positive]
+    label_noise: Values[Share] = (0.0,)
+    n_train: Values[Count]
+    batch_size: Values[Count]
+    learning_rate: Values[Positive]
+
+
+class Experiment(Strict):
+    """One or more grids, and the figures they feed."""
+
+    feeds: tuple[FigureName, ...] = Field(min_length=1)
+    sweeps: tuple[Sweep, ...] = Field(min_length=1)
+
+
+class Study(Strict):
+    """All of `config.yaml`."""
+
+    study: Name = Field(description="results go to <results>/<study>/")
+    results: str = "results"
+    seed: Integer = 0
+    replicates: Count = Field(description="independent seeds of every run")
+    block_size: Count = Field(description="replicates trained by one job")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Count = Field(1, description="CPU threads of a training job")
+    figures: tuple[FigureName, ...] = Field(min_length=1)
+    datasets: dict[Name, Dataset] = Field(min_length=1)
+    recipes: dict[Name, Recipe] = Field(min_length=1)
+    experiments: dict[Name, Experiment] = Field(min_length=1)
+
+
+def modules_of(package: Any) -> list[str]:
+    """Names of the modules in a package, which are what a config may choose from."""
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+
+
+def load(raw: dict[str, Any]) -> Study:
+    """Validate the merged config.
+
+    Raises `UserError`, one line that names the key and what is allowed, for whatever is wrong.
+    """
+    try:
+        study = Study.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(_one_line(error)) from None
+    _check_blocks(study)
+    _check_recipes(study)
+    _check_experiments(study)
+    return study
+
+
+def _check_blocks(study: Study) -> None:
+    if study.replicates % study.block_size:
+        raise UserError(
+            f"config: replicates: {study.replicates} is not a multiple of "
+            f"block_size = {study.block_size}; replicates are trained by whole blocks"
+        )
+    if "figure2" in study.figures and study.block_size < 2:
+        raise UserError(
+            "config: block_size: figure2 compares two replicates of one block; allowed: 2 or more"
+        )
+
+
+def _check_recipes(study: Study) -> None:
+    sources = modules_of(squareloss.data.sources)
+    networks = modules_of(squareloss.networks)
+    for name, dataset in study.datasets.items():
+        _check_choice(f"datasets.{name}.source", dataset.source, sources)
+    for name, recipe in study.recipes.items():
+        _check_choice(f"recipes.{name}.dataset", recipe.dataset, list(study.datasets))
+        _check_choice(f"recipes.{name}.network", recipe.network, networks)
+
+
+def _check_experiments(study: Study) -> None:
+    fed = {figure for experiment in study.experiments.values() for figure in experiment.feeds}
+    for figure in study.figures:
+        if figure not in fed | DIAGRAMS:
+            raise UserError(
+                f"config: figures: {figure} has no experiment; "
+                f"add `feeds: [{figure}]` to one of: {', '.join(study.experiments)}"
+            )
+    for name, experiment in study.experiments.items():
+        for i, sweep in enumerate(experiment.sweeps):
+            key = f"experiments.{name}.sweeps[{i}]"
+            for recipe in sweep.recipe:
+                _check_choice(f"{key}.recipe", recipe, list(study.recipes))
+                dataset_name = study.recipes[recipe].dataset
+                check_sizes(f"{key}.n_train", sweep.n_train, dataset_name, study)
+
+
+def check_sizes(key: str, sizes: tuple[int, ...], dataset_name: str, study: Study) -> None:
+    """Check that the data set has the classes, and enough images for every N of a sweep."""
+    dataset = study.datasets[dataset_name]
+    source = importlib.import_module(f"squareloss.data.sources.{dataset.source}")
+    train_counts, test_counts = source.class_counts(dataset.root)
+    groups = len(dataset.classes)
+    for label in (label for group in dataset.classes for label in group):
+        if label not in train_counts:
+            allowed = f"{min(train_counts)} to {max(train_counts)}"
+            raise UserError(
+                f"config: datasets.{dataset_name}.classes: class {label} does not exist in "
+                f"{dataset.source}; allowed: {allowed}"
+            )
+    for name, size in [(f"datasets.{dataset_name}.n_test", dataset.n_test)] + [
+        (key, size) for size in sizes
+    ]:
+        if size % groups:
+            raise UserError(f"config: {name}: {size} is not a multiple of the {groups} classes")
+    # A source without a test set of its own gives its test images from the same pool.
+    shared = test_counts is None
+    test_room = groups * min(
+        sum((train_counts if test_counts is None else test_counts)[label] for label in group)
+        for group in dataset.classes
+    )
+    if dataset.n_test > test_room:
+        raise UserError(
+            f"config: datasets.{dataset_name}.n_test: {dataset.n_test} is larger than the "
+            f"data set; allowed: up to {test_room}"
+        )
+    train_room = groups * min(sum(train_counts[label] for label in g) for g in dataset.classes)
+    train_room -= dataset.n_test if shared else 0
+    for size in sizes:
+        if size > train_room:
+            raise UserError(
+                f"config: {key}: {size} is larger than data set {dataset_name}; "
+                f"allowed: up to {train_room}"
+            )
+
+
+def _check_choice(key: str, value: str, allowed: list[str]) -> None:
+    if value not in allowed:
+        raise UserError(f"config: {key}: {value!r} does not exist; allowed: {', '.join(allowed)}")
+
+
+def _one_line(error: ValidationError) -> str:
+    """The first problem of a validation error as one line: key, what is wrong, what is allowed."""
+    problem, *others = error.errors()
+    key = _key(problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        allowed = sorted(_model_at(problem["loc"][:-1]).model_fields)
+        close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        message = f"unknown key; {hint}allowed: {', '.join(allowed)}"
+    elif problem["type"] == "missing":
+        message = "is required and missing"
+    else:
+        value = problem["input"]
+        shown = f", got {value!r}" if isinstance(value, str | int | float | None) else ""
+        message = problem["msg"].removeprefix("Value error, ") + shown
+    more = f" (and {len(others)} more)" if others else ""
+    return f"config: {key or 'the file'}: {message}{more}"
+
+
+def _key(location: tuple[str | int, ...]) -> str:
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).removeprefix(".").removesuffix(".[key]")
+
+
+def _model_at(location: tuple[str | int, ...]) -> type[BaseModel]:
+    """The model that validates the mapping at `location`: what keys it allows."""
+    models: dict[str, type[BaseModel]] = {
+        "datasets": Dataset,
+        "recipes": Recipe,
+        "experiments": Experiment,
+    }
+    if not location:
+        return Study
+    if "sweeps" in location:
+        return Sweep
+    if location[-1] == "schedule":
+        return Recipe.model_fields["schedule"].annotation or Recipe
+    return models[str(location[0])]
+
+
+def main() -> None:
+    """Print the JSON schema of `config.yaml`, for editors that complete and check YAML."""
+    print(json.dumps(Study.model_json_schema(), indent=2, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""What one training job and one data job must do, fully resolved.
+
+A `Recipe` is everything of a run that a sweep does not vary. A `RunSpec` is a recipe at one point of
+a sweep for one block of replicates; a `DataSpec` is the prepared split such a run reads. Both travel
+through the workflow as canonical JSON, so an equal spec is an equal string and reruns nothing.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _refuse_bool(value: object) -> object:
+    """YAML's `yes` and `true` would pass for 1; they are never meant as numbers here."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
+Real = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
+Integer = Annotated[int, BeforeValidator(_refuse_bool)]
+NonNegative = Annotated[Real, Field(ge=0)]
+Positive = Annotated[Real, Field(gt=0)]
+Count = Annotated[Integer, Field(ge=1)]
+Share = Annotated[Real, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+class Strict(BaseModel):
+    """Base of every model: unknown keys are errors, values do not change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Schedule(Strict):
+    """Learning-rate schedule; the formulas are in `optimize.learning_rate`."""
+
+    name: Literal["constant", "cosine_per_step", "cosine_per_epoch_of_total_steps", "step"] = (
+        "constant"
+    )
+    milestones: tuple[Share, ...] = Field((), description="share of the epochs, for `step`")
+    factor: Positive = Field(0.1, description="multiplies the rate at each milestone, for `step`")
+
+    @model_validator(mode="after")
+    def _milestones_only_for_step(self) -> Self:
+        if (self.name == "step") != bool(self.milestones):
+            raise ValueError("`milestones` goes with `name: step`, and only with it")
+        return self
+
+
+class Recipe(Strict):
+    """Everything of a run that the sweep does not vary."""
+
+    dataset: Name = Field(description="a key of `datasets`")
+    network: Name = Field(description="a module of squareloss.networks: cnn6, cnn3, mlp")
+    width: Positive = Field(1.0, description="multiplies the channels and hidden units")
+    downsample: Literal["stride", "maxpool"] = Field(
+        "stride", description="how cnn6 halves the image; notes: the paper does not say"
+    )
+    normalization: Literal["wn", "lm", "bn", "none"] = Field(
+        "wn", description="weight norm (frozen g), Lagrange multiplier, batch norm or none"
+    )
+    layer_norms: Literal["initial", "unit"] = Field(
+        "initial", description="the value at which wn and lm freeze ||W_k||"
+    )
+    rho_top: Positive = Field(1.0, description="initial value of the learnable top scalar")
+    init: Literal["default", "he", "xavier", "const_norm"] = Field(
+        "default", description="the law that the initialisation scale multiplies"
+    )
+    images: Literal["standardized", "unit_norm"] = Field(
+        "standardized", description="per channel, or each image divided by its L2 norm"
+    )
+    loss: Literal["square", "cross_entropy"] = "square"
+    weight_decay_on: Literal["rho", "weights"] = Field(
+        "rho", description="lambda rho_top^2 (the paper's words), or SGD decay of every parameter"
+    )
+    optimizer: Literal["sgd", "gd"] = Field("sgd", description="gd: one full-batch step an epoch")
+    momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.9
+    schedule: Schedule = Schedule()
+    epochs: Count
+    snapshots: Annotated[Integer, Field(ge=2)] = Field(
+        12, description="how many log-spaced epochs keep their weights, 0 and the last included"
+    )
+    evaluate_every: Count = Field(1, description="epochs between two rows of `history`")
+
+    @model_validator(mode="after")
+    def _layer_norms_need_frozen_norms(self) -> Self:
+        if self.layer_norms == "unit" and self.normalization not in ("wn", "lm"):
+            raise ValueError("`layer_norms: unit` needs `normalization: wn` or `lm`")
+        return self
+
+    def snapshot_epochs(self) -> list[int]:
+        """Epochs whose weights are kept: 0, then log-spaced up to the last, without repeats."""
+        spaced = np.geomspace(1, self.epochs, self.snapshots - 1).round().astype(int)
+        return [0, *sorted({*spaced.tolist(), self.epochs})]
+
+    def evaluation_epochs(self) -> list[int]:
+        """Epochs that get a row in `history`: each early one, then every `evaluate_every`-th."""
+        early = range(min(self.evaluate_every, self.epochs) + 1)
+        return sorted({*early, *range(0, self.epochs, self.evaluate_every), *self.snapshot_epochs()})
+
+
+class Point(Strict):
+    """The coordinates of a run: what a sweep may vary."""
+
+    recipe_name: Name
+    weight_decay: NonNegative
+    init_scale: Positive
+    label_noise: Share
+    n_train: Count
+    batch_size: Count
+    learning_rate: Positive
+
+
+class RunSpec(Strict):
+    """One training job: a recipe at one point, for one block of replicates."""
+
+    point: Point
+    recipe: Recipe
+    seed: Integer
+    replicates: tuple[int, ...]
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Count
+
+
+class DataSpec(Strict):
+    """One prepared split: which images of which source, with whose label noise."""
+
+    source: Name
+    root: str
+    classes: tuple[tuple[int, ...], ...]
+    n_train: Count
+    n_test: Count
+    noise_kind: Literal["permute", "uniform"]
+    label_noise: Share
+    seed: Integer
+    replicates: tuple[int, ...]
+
+
+def canonical_json(spec: BaseModel) -> str:
+    """The one string that stands for `spec`: keys sorted, so equal specs are equal strings."""
+    return json.dumps(spec.model_dump(), sort_keys=True)
+
+
+def stream(seed: int, replicate: int, *names: str) -> int:
+    """Seed in [0, 2^63) of one random stream, e.g. `stream(seed, 3, point, "weights")`.
+
+    Depends on nothing but its arguments: a replicate draws the same numbers alone, in any company
+    and in any order.
+    """
+    text = "/".join([str(seed), str(replicate), *names])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,136 @@
+"""Experiments -> table of runs -> paths. Imports neither torch nor Snakemake.
+
+A *run* is a point of a sweep under a recipe; its replicates are trained in blocks. Points asked for
+by several experiments are one run. The paths are Hive style (`wd=0.001`), so that pandas, pyarrow
+and Snakemake read the same names.
+"""
+
+import itertools
+
+import pandas as pd
+
+from squareloss.config import Experiment, Study
+from squareloss.spec import DataSpec, Point, RunSpec
+
+# Short path key -> field of `Point`. The order is the order of the folders.
+POINT_KEYS = {
+    "recipe": "recipe_name",
+    "wd": "weight_decay",
+    "init": "init_scale",
+    "noise": "label_noise",
+    "n": "n_train",
+    "batch": "batch_size",
+    "lr": "learning_rate",
+}
+
+
+def path_value(value: str | float) -> str:
+    """A value as it stands in a path: the shortest text that reads back as the same number."""
+    if isinstance(value, str):
+        return value
+    text = repr(value)
+    return text.removesuffix(".0")
+
+
+def point_path(point: Point) -> str:
+    """`recipe=cnn6/wd=0.001/init=0.9/noise=0/n=10000/batch=128/lr=0.03`."""
+    fields = point.model_dump()
+    return "/".join(f"{key}={path_value(fields[field])}" for key, field in POINT_KEYS.items())
+
+
+def points_of(experiment: Experiment) -> list[Point]:
+    """Every point of an experiment's grids, in their order, each once."""
+    points = []
+    for sweep in experiment.sweeps:
+        grid = sweep.model_dump()
+        grid["recipe_name"] = grid.pop("recipe")
+        names = list(POINT_KEYS.values())
+        for values in itertools.product(*(grid[name] for name in names)):
+            points.append(Point(**dict(zip(names, values, strict=True))))
+    return list(dict.fromkeys(points))
+
+
+def runs_table(study: Study) -> pd.DataFrame:
+    """One row a run: its path keys as text, `point` (the `Point`), `path`, `experiments`."""
+    experiments: dict[Point, list[str]] = {}
+    for name, experiment in study.experiments.items():
+        if set(experiment.feeds) & set(study.figures):
+            for point in points_of(experiment):
+                experiments.setdefault(point, []).append(name)
+    rows = []
+    for point, names in experiments.items():
+        fields = point.model_dump()
+        keys = {key: path_value(fields[field]) for key, field in POINT_KEYS.items()}
+        rows.append(keys | {"point": point, "path": point_path(point), "experiments": names})
+    columns = [*POINT_KEYS, "point", "path", "experiments"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def blocks(study: Study) -> list[int]:
+    """Numbers of the blocks that hold the study's replicates."""
+    return list(range(study.replicates // study.block_size))
+
+
+def replicates_of(study: Study, block: int) -> tuple[int, ...]:
+    """Replicates of a block, e.g. block 1 of size 5 holds 5, 6, 7, 8, 9."""
+    return tuple(range(block * study.block_size, (block + 1) * study.block_size))
+
+
+def run_spec(study: Study, point: Point, block: int) -> RunSpec:
+    """The training job of `point` for one block."""
+    return RunSpec(
+        point=point,
+        recipe=study.recipes[point.recipe_name],
+        seed=study.seed,
+        replicates=replicates_of(study, block),
+        device=study.device,
+        threads=study.threads,
+    )
+
+
+def split_path(study: Study, point: Point, block: int) -> str:
+    """Path of the prepared split that `point` reads, below `<results>/<study>/data/`."""
+    dataset = study.recipes[point.recipe_name].dataset
+    noise, n = path_value(point.label_noise), path_value(point.n_train)
+    return f"dataset={dataset}/noise={noise}/n={n}/block={block}.safetensors"
+
+
+def data_specs(study: Study) -> dict[str, DataSpec]:
+    """Path of every prepared split the study needs -> how to prepare it."""
+    specs = {}
+    for point, block in itertools.product(runs_table(study)["point"], blocks(study)):
+        dataset = study.datasets[study.recipes[point.recipe_name].dataset]
+        specs[split_path(study, point, block)] = DataSpec(
+            source=dataset.source,
+            root=dataset.root,
+            classes=dataset.classes,
+            n_train=point.n_train,
+            n_test=dataset.n_test,
+            noise_kind=dataset.noise_kind,
+            label_noise=point.label_noise,
+            seed=study.seed,
+            replicates=replicates_of(study, block),
+        )
+    return specs
+
+
+def made_from(study: Study, experiment: str) -> str:
+    """What an experiment was made from, in a line for the foot of its figures."""
+    points = points_of(study.experiments[experiment])
+    recipes = [study.recipes[name] for name in dict.fromkeys(p.recipe_name for p in points)]
+    data = dict.fromkeys(study.datasets[recipe.dataset].title for recipe in recipes)
+    networks = dict.fromkeys(
+        recipe.network + (f" at {recipe.width:g} x width" if recipe.width != 1 else "")
+        for recipe in recipes
+    )
+    sizes = _span(sorted({point.n_train for point in points}))
+    epochs = _span(sorted({recipe.epochs for recipe in recipes}))
+    return (
+        f"{'; '.join(data)}. {', '.join(networks)}, N = {sizes}, {epochs} epochs, "
+        f"{study.replicates} replicates."
+    )
+
+
+def _span(values: list[int]) -> str:
+    ends = f"{values[0]:,}", f"{values[-1]:,}"
+    return ends[0] if len(values) == 1 else f"{ends[0]} to {ends[1]}"

@@ -1,0 +1,77 @@
+"""Schemas of the Parquet tables: column, type, unit, meaning, equation.
+
+All tables are long and tidy. The identity columns name the run and the replicate under long names,
+which never clash with the short Hive keys of the paths.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from squareloss.files import whole
+from squareloss.spec import Point
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its Arrow type as text, unit ("1" if it has none), meaning, source equation."""
+
+    name: str
+    type: str
+    unit: str
+    meaning: str
+    equation: str = ""
+
+    def field(self) -> pa.Field:
+        """The Arrow field; unit, meaning and equation are its metadata."""
+        metadata = {"unit": self.unit, "meaning": self.meaning, "equation": self.equation}
+        return pa.field(self.name, pa.type_for_alias(self.type), metadata=metadata)
+
+
+IDENTITY = (
+    Column("recipe_name", "string", "1", "recipe of the run, a key of `recipes`"),
+    Column("weight_decay", "float64", "1", "lambda of the penalty on rho_top", "Eq. 1"),
+    Column("init_scale", "float64", "1", "what the initialisation law is multiplied by"),
+    Column("label_noise", "float64", "1", "share of training samples with random labels"),
+    Column("n_train", "int64", "samples", "training samples N"),
+    Column("batch_size", "int64", "samples", "minibatch size"),
+    Column("learning_rate", "float64", "1", "initial learning rate"),
+    Column("replicate", "int64", "1", "number of the independent seed, from 0"),
+    Column("epoch", "int64", "epochs", "passes over the training set done, 0 = at initialisation"),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Parquet table: name, what one row is, and its own columns after the identity columns."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+
+    def schema(self) -> pa.Schema:
+        """Arrow schema: identity columns, then the table's own."""
+        return pa.schema([column.field() for column in (*IDENTITY, *self.columns)])
+
+    def write(self, path: str | Path, point: Point, rows: list[dict[str, Any]]) -> None:
+        """Write `rows` (the table's columns, `replicate` and `epoch`) of one run, whole or not.
+
+        Raises `KeyError` if a row lacks a column or has one the schema does not know.
+        """
+        names = {column.name for column in self.columns} | {"replicate", "epoch"}
+        for row in rows:
+            if row.keys() != names:
+                raise KeyError(f"{self.name}: columns {sorted(row.keys() ^ names)} do not match")
+        identity = point.model_dump()
+        table = pa.Table.from_pylist([identity | row for row in rows], schema=self.schema())
+        with whole(path) as temporary:
+            pq.write_table(table, temporary)
+
+
+def read(paths: list[str] | list[Path]) -> pd.DataFrame:
+    """Concatenate Parquet parts of one table, in the order given."""
+    return pd.concat([pq.read_table(path, partitioning=None).to_pandas() for path in paths])
