@@ -30,8 +30,8 @@ lint: .venv/installed ## format, style, types and the workflow's own lint
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, e.g. make PYTHON=python3.12")'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r envs/installer.txt
-	UV_CACHE_DIR=.venv/cache $(BIN)/uv pip install --python $(BIN)/python --require-hashes -r envs/lock.txt
-	UV_CACHE_DIR=.venv/cache $(BIN)/uv pip install --python $(BIN)/python --no-build-isolation --no-deps --editable .
+	UV_CACHE_DIR=.venv/cache $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r envs/lock.txt
+	UV_CACHE_DIR=.venv/cache $(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
 	rm -rf .venv/cache
 	touch $@
 
