@@ -22,6 +22,7 @@ from squareloss.spec import (
     NonNegative,
     Positive,
     Recipe,
+    Schedule,
     Share,
     Strict,
 )
@@ -76,16 +77,35 @@ class Dataset(Strict):
         return self
 
 
-class Sweep(Strict):
-    """A grid of points: every combination of the values listed."""
+class Baseline(Strict):
+    """The point that every sweep varies."""
 
-    recipe: Values[Name]
-    weight_decay: Values[NonNegative]
-    init_scale: Values[Positive]
-    label_noise: Values[Share] = (0.0,)
-    n_train: Values[Count]
-    batch_size: Values[Count]
-    learning_rate: Values[Positive]
+    recipe: Name
+    weight_decay: NonNegative
+    init_scale: Positive
+    label_noise: Share
+    n_train: Count
+    batch_size: Count
+    learning_rate: Positive
+
+
+class Sweep(Strict):
+    """A grid: every combination of the values listed; what is not listed is the baseline's."""
+
+    recipe: Values[Name] = ()
+    weight_decay: Values[NonNegative] = ()
+    init_scale: Values[Positive] = ()
+    label_noise: Values[Share] = ()
+    n_train: Values[Count] = ()
+    batch_size: Values[Count] = ()
+    learning_rate: Values[Positive] = ()
+
+    def grid(self, baseline: Baseline) -> dict[str, tuple]:
+        """Values of every coordinate, the baseline's where the sweep has none."""
+        return {
+            name: getattr(self, name) or (getattr(baseline, name),)
+            for name in type(self).model_fields
+        }
 
 
 class Experiment(Strict):
@@ -108,6 +128,7 @@ class Study(Strict):
     figures: tuple[FigureName, ...] = Field(min_length=1)
     datasets: dict[Name, Dataset] = Field(min_length=1)
     recipes: dict[Name, Recipe] = Field(min_length=1)
+    baseline: Baseline
     experiments: dict[Name, Experiment] = Field(min_length=1)
 
 
@@ -163,14 +184,22 @@ def _check_experiments(study: Study) -> None:
             )
     for name, experiment in study.experiments.items():
         for i, sweep in enumerate(experiment.sweeps):
-            key = f"experiments.{name}.sweeps[{i}]"
-            for recipe in sweep.recipe:
-                _check_choice(f"{key}.recipe", recipe, list(study.recipes))
-                dataset_name = study.recipes[recipe].dataset
-                check_sizes(f"{key}.n_train", sweep.n_train, dataset_name, study)
+            grid = sweep.grid(study.baseline)
+            for recipe in grid["recipe"]:
+                _check_choice(
+                    f"experiments.{name}.sweeps[{i}].recipe" if sweep.recipe else "baseline.recipe",
+                    recipe,
+                    list(study.recipes),
+                )
+                key = (
+                    f"experiments.{name}.sweeps[{i}].n_train"
+                    if sweep.n_train
+                    else "baseline.n_train"
+                )
+                _check_sizes(key, grid["n_train"], study.recipes[recipe].dataset, study)
 
 
-def check_sizes(key: str, sizes: tuple[int, ...], dataset_name: str, study: Study) -> None:
+def _check_sizes(key: str, sizes: tuple[int, ...], dataset_name: str, study: Study) -> None:
     """Check that the data set has the classes, and enough images for every N of a sweep."""
     dataset = study.datasets[dataset_name]
     source = importlib.import_module(f"squareloss.data.sources.{dataset.source}")
@@ -249,8 +278,10 @@ def _model_at(location: tuple[str | int, ...]) -> type[BaseModel]:
         return Study
     if "sweeps" in location:
         return Sweep
+    if location[0] == "baseline":
+        return Baseline
     if location[-1] == "schedule":
-        return Recipe.model_fields["schedule"].annotation or Recipe
+        return Schedule
     return models[str(location[0])]
 
 

@@ -4,13 +4,15 @@ Apart from `metrics/` because `history` is written while training: an edit here 
 there only extracts again. `f` is always (N, C) float, `labels` (N,) int64.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
 def targets(labels: Tensor, classes: int) -> Tensor:
-    """Centred one-hot targets e~ (N, C) float32: 1 at the label, -1/(C-1) elsewhere (Section 5.2)."""
+    """Centred one-hot targets e~ (N, C) float32: 1 at the label, else -1/(C-1) (Section 5.2)."""
     one_hot = F.one_hot(labels, classes).to(torch.float32)
     return (one_hot * classes - 1) / (classes - 1)
 
@@ -21,7 +23,7 @@ def square_loss(f: Tensor, e: Tensor) -> Tensor:
 
 
 def cross_entropy(f: Tensor, e: Tensor) -> Tensor:
-    """Cross-entropy of the outputs as logits, for comparison; `e` names the class by its maximum."""
+    """Cross-entropy of the outputs as logits, to compare with; the class is the maximum of `e`."""
     return F.cross_entropy(f, e.argmax(1))
 
 
@@ -29,7 +31,9 @@ LOSSES = {"square": square_loss, "cross_entropy": cross_entropy}
 
 
 def error(f: Tensor, labels: Tensor) -> float:
-    """Share of samples whose largest output is not their label."""
+    """Share of samples whose largest output is not their label; NaN if an output is not finite."""
+    if not f.isfinite().all():
+        return math.nan
     return (f.argmax(1) != labels).float().mean().item()
 
 

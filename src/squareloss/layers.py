@@ -4,6 +4,7 @@ A network is a tuple of layers and the weights are passed in, so that training, 
 tests run the same function on whatever weights they hold.
 """
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class Linear:
 
 
 Layer = Conv | Linear
-# Maps (number of the layer, pre-activation) to the pre-activation the ReLU sees: batch norm's place.
+# Maps (number of the layer, pre-activation) to what the ReLU sees: batch norm's place.
 Standardize = Callable[[int, Tensor], Tensor]
 
 
@@ -86,3 +87,10 @@ def forward(
         if isinstance(layer, Conv) and layer.pool > 1:
             x = F.max_pool2d(x, layer.pool)
     return x @ weights[-1].T, x
+
+
+def build(network: str, classes: int, width: float, downsample: str) -> tuple[Layer, ...]:
+    """Layers of the architecture in `squareloss.networks.<network>`."""
+    module = importlib.import_module(f"squareloss.networks.{network}")
+    layers: tuple[Layer, ...] = module.layers(classes, width, downsample)
+    return layers

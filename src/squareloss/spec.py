@@ -1,8 +1,9 @@
 """What one training job and one data job must do, fully resolved.
 
-A `Recipe` is everything of a run that a sweep does not vary. A `RunSpec` is a recipe at one point of
-a sweep for one block of replicates; a `DataSpec` is the prepared split such a run reads. Both travel
-through the workflow as canonical JSON, so an equal spec is an equal string and reruns nothing.
+A `Recipe` is everything of a run that a sweep does not vary. A `RunSpec` is a recipe at one point
+of a sweep for one block of replicates; a `DataSpec` is the prepared split such a run reads. Both
+travel through the workflow as canonical JSON, so an equal spec is an equal string and reruns
+nothing.
 """
 
 import hashlib
@@ -41,8 +42,10 @@ class Schedule(Strict):
     name: Literal["constant", "cosine_per_step", "cosine_per_epoch_of_total_steps", "step"] = (
         "constant"
     )
-    milestones: tuple[Share, ...] = Field((), description="share of the epochs, for `step`")
-    factor: Positive = Field(0.1, description="multiplies the rate at each milestone, for `step`")
+    milestones: tuple[Share, ...] = Field(default=(), description="share of the epochs, for `step`")
+    factor: Positive = Field(
+        default=0.1, description="multiplies the rate at each milestone, for `step`"
+    )
 
     @model_validator(mode="after")
     def _milestones_only_for_step(self) -> Self:
@@ -79,9 +82,9 @@ class Recipe(Strict):
     )
     optimizer: Literal["sgd", "gd"] = Field("sgd", description="gd: one full-batch step an epoch")
     momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.9
-    schedule: Schedule = Schedule()
+    schedule: Schedule = Schedule(name="constant")
     epochs: Count
-    snapshots: Annotated[Integer, Field(ge=2)] = Field(
+    snapshots: Annotated[Integer, Field(ge=3)] = Field(
         12, description="how many log-spaced epochs keep their weights, 0 and the last included"
     )
     evaluate_every: Count = Field(1, description="epochs between two rows of `history`")
@@ -100,7 +103,9 @@ class Recipe(Strict):
     def evaluation_epochs(self) -> list[int]:
         """Epochs that get a row in `history`: each early one, then every `evaluate_every`-th."""
         early = range(min(self.evaluate_every, self.epochs) + 1)
-        return sorted({*early, *range(0, self.epochs, self.evaluate_every), *self.snapshot_epochs()})
+        return sorted(
+            {*early, *range(0, self.epochs, self.evaluate_every), *self.snapshot_epochs()}
+        )
 
 
 class Point(Strict):

@@ -9,7 +9,8 @@ import itertools
 
 import pandas as pd
 
-from squareloss.config import Experiment, Study
+from squareloss.config import Study
+from squareloss.errors import UserError
 from squareloss.spec import DataSpec, Point, RunSpec
 
 # Short path key -> field of `Point`. The order is the order of the folders.
@@ -32,38 +33,41 @@ def path_value(value: str | float) -> str:
     return text.removesuffix(".0")
 
 
-def point_path(point: Point) -> str:
-    """`recipe=cnn6/wd=0.001/init=0.9/noise=0/n=10000/batch=128/lr=0.03`."""
-    fields = point.model_dump()
-    return "/".join(f"{key}={path_value(fields[field])}" for key, field in POINT_KEYS.items())
-
-
-def points_of(experiment: Experiment) -> list[Point]:
+def points_of(study: Study, experiment: str) -> list[Point]:
     """Every point of an experiment's grids, in their order, each once."""
     points = []
-    for sweep in experiment.sweeps:
-        grid = sweep.model_dump()
+    for sweep in study.experiments[experiment].sweeps:
+        grid = sweep.grid(study.baseline)
         grid["recipe_name"] = grid.pop("recipe")
-        names = list(POINT_KEYS.values())
-        for values in itertools.product(*(grid[name] for name in names)):
-            points.append(Point(**dict(zip(names, values, strict=True))))
+        for values in itertools.product(*(grid[name] for name in POINT_KEYS.values())):
+            points.append(Point(**dict(zip(POINT_KEYS.values(), values, strict=True))))
     return list(dict.fromkeys(points))
 
 
+def experiment_of(study: Study, figure: str) -> str:
+    """The experiment that feeds a figure; the first, where several do.
+
+    Raises `UserError` where none does.
+    """
+    for name, experiment in study.experiments.items():
+        if figure in experiment.feeds:
+            return name
+    raise UserError(f"config: experiments: none feeds {figure}; add `feeds: [{figure}]` to one")
+
+
 def runs_table(study: Study) -> pd.DataFrame:
-    """One row a run: its path keys as text, `point` (the `Point`), `path`, `experiments`."""
+    """One row a run that a wanted figure needs: path keys as text, `point`, `experiments`."""
     experiments: dict[Point, list[str]] = {}
     for name, experiment in study.experiments.items():
         if set(experiment.feeds) & set(study.figures):
-            for point in points_of(experiment):
+            for point in points_of(study, name):
                 experiments.setdefault(point, []).append(name)
     rows = []
     for point, names in experiments.items():
         fields = point.model_dump()
         keys = {key: path_value(fields[field]) for key, field in POINT_KEYS.items()}
-        rows.append(keys | {"point": point, "path": point_path(point), "experiments": names})
-    columns = [*POINT_KEYS, "point", "path", "experiments"]
-    return pd.DataFrame(rows, columns=columns)
+        rows.append(keys | {"point": point, "experiments": names})
+    return pd.DataFrame(rows, columns=[*POINT_KEYS, "point", "experiments"])
 
 
 def blocks(study: Study) -> list[int]:
@@ -116,7 +120,7 @@ def data_specs(study: Study) -> dict[str, DataSpec]:
 
 def made_from(study: Study, experiment: str) -> str:
     """What an experiment was made from, in a line for the foot of its figures."""
-    points = points_of(study.experiments[experiment])
+    points = points_of(study, experiment)
     recipes = [study.recipes[name] for name in dict.fromkeys(p.recipe_name for p in points)]
     data = dict.fromkeys(study.datasets[recipe.dataset].title for recipe in recipes)
     networks = dict.fromkeys(

@@ -6,6 +6,7 @@ HISTORY = Table(
     "history",
     "one evaluated epoch of a replicate, measured on the whole training and test set",
     (
+        Column("classes", "int64", "classes", "number of classes C"),
         Column("train_loss", "float64", "1", "data term of the loss, without the penalty", "Eq. 1"),
         Column("train_error", "float64", "1", "share misclassified, against the labels trained on"),
         Column("test_loss", "float64", "1", "the same loss on the test set"),

@@ -50,9 +50,9 @@ BOUNDS = Table(
     (
         Column("bound", "string", "1", "name of the bound"),
         Column("value", "float64", "1", "the bound on the test error, may exceed 1; NaN undefined"),
-        Column("applies", "bool_", "1", "whether its premise holds: zero training error"),
+        Column("applies", "bool", "1", "whether its premise, zero training error, holds"),
         Column("rho", "float64", "1", "product norm", "Eq. 12"),
-        Column("max_norm", "float64", "1", "max ||x|| over the training images; rho is scaled by it"),
+        Column("max_norm", "float64", "1", "max ||x|| of the training images; scales rho"),
         Column("layers", "int64", "1", "depth L"),
         Column("delta", "float64", "1", "failure probability"),
         Column("train_error", "float64", "1", "share of the training set misclassified"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -58,18 +59,33 @@ class Table:
         return pa.schema([column.field() for column in (*IDENTITY, *self.columns)])
 
     def write(self, path: str | Path, point: Point, rows: list[dict[str, Any]]) -> None:
-        """Write `rows` (the table's columns, `replicate` and `epoch`) of one run, whole or not.
+        """Write `rows` of one run, whole or not at all.
 
-        Raises `KeyError` if a row lacks a column or has one the schema does not know.
+        A row is a dict with the table's columns, `replicate` and `epoch`. Its values may be arrays
+        of one length; it then stands for that many rows. Raises `KeyError` if a row lacks a column
+        or has one the schema does not know.
         """
         names = {column.name for column in self.columns} | {"replicate", "epoch"}
         for row in rows:
             if row.keys() != names:
                 raise KeyError(f"{self.name}: columns {sorted(row.keys() ^ names)} do not match")
+        schema = self.schema()
+        lengths = [_length(row) for row in rows]
         identity = point.model_dump()
-        table = pa.Table.from_pylist([identity | row for row in rows], schema=self.schema())
+        columns = []
+        for field in schema:
+            parts = [
+                np.broadcast_to(np.asarray((identity | row)[field.name]), length)
+                for row, length in zip(rows, lengths, strict=True)
+            ]
+            column = pa.array(np.concatenate(parts) if parts else [])
+            columns.append(column.cast(field.type))
         with whole(path) as temporary:
-            pq.write_table(table, temporary)
+            pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
+
+
+def _length(row: dict[str, Any]) -> int:
+    return next((len(v) for v in row.values() if isinstance(v, np.ndarray)), 1)
 
 
 def read(paths: list[str] | list[Path]) -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""What the paper predicts: its formulas as pure functions."""

@@ -1,0 +1,56 @@
+"""Which files of the package a stage depends on, so that an edit reruns what it must and no more.
+
+Snakemake does not see imports. This reads them: the import statements of a module's source,
+followed within the package. Nothing is imported, so planning stays fast.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1]
+
+
+def _file(module: str) -> Path | None:
+    """Source file of a module or package of ours, None for anything else."""
+    base = SOURCE.joinpath(*module.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if module.split(".")[0] == "squareloss" and path.is_file():
+            return path
+    return None
+
+
+@cache
+def _imports(path: Path) -> frozenset[Path]:
+    """Files of ours that the import statements in `path` name, packages on the way included."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    prefixes = {".".join(n.split(".")[: i + 1]) for n in names for i in range(n.count(".") + 1)}
+    return frozenset(file for name in prefixes if (file := _file(name)))
+
+
+def code(*modules: str) -> list[str]:
+    """Files that `modules` depend on, themselves included; relative to the working directory.
+
+    `modules` are names below `squareloss`. Raises `FileNotFoundError` for one that does not exist.
+    """
+    found: set[Path] = set()
+    waiting = []
+    for module in modules:
+        file = _file(f"squareloss.{module}")
+        if file is None:
+            raise FileNotFoundError(f"no module squareloss.{module}")
+        waiting.append(file)
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += _imports(file)
+    # The package's version says nothing about what a module computes.
+    found.discard(SOURCE / "squareloss" / "__init__.py")
+    here = Path.cwd()
+    return sorted(str(f.relative_to(here) if f.is_relative_to(here) else f) for f in found)

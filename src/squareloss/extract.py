@@ -1,0 +1,121 @@
+"""The extraction job: every metric table of one block, from its snapshots.
+
+    python -m squareloss.extract --run run.json --snapshots snapshots.safetensors --data SPLIT \
+        --margins P --collapse P --layers P --bounds P
+"""
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from squareloss.data.split import Split, inputs, read_split
+from squareloss.errors import run_stage
+from squareloss.evaluate import error, margins
+from squareloss.layers import build, weight_shapes
+from squareloss.metrics.collapse import collapse
+from squareloss.metrics.rank import layer_metrics
+from squareloss.snapshots import Snapshot, open_snapshots
+from squareloss.spec import RunSpec
+from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
+from squareloss.theory.bounds import evaluate_bounds
+
+DELTA = 0.05  # failure probability of the bounds, as in the notes
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def snapshot_rows(
+    snapshot: Snapshot, spec: RunSpec, split: Split, labels: Tensor, train_x: Tensor, test_x: Tensor
+) -> Rows:
+    """Rows of every metric table for one snapshot, without `replicate` and `epoch`."""
+    recipe = spec.recipe
+    layers = build(recipe.network, int(labels.max()) + 1, recipe.width, recipe.downsample)
+    f_v, h = snapshot.outputs(layers, train_x)
+    test_f_v, _ = snapshot.outputs(layers, test_x)
+    margin = margins(f_v, labels)
+    return {
+        MARGINS.name: [
+            {
+                "sample": np.arange(len(labels)),
+                "margin": margin.numpy(),
+                "label": labels.numpy(),
+                "true_label": split.train_labels,
+            }
+        ],
+        COLLAPSE.name: [collapse(h, snapshot.weights[-1], labels, f_v.argmax(1))],
+        LAYERS.name: [
+            {"layer": k, "update_norm": update} | layer_metrics(weight)
+            for k, (weight, update) in enumerate(
+                zip(snapshot.weights, snapshot.update_norm, strict=True), start=1
+            )
+        ],
+        BOUNDS.name: evaluate_bounds(
+            rho=snapshot.rho,
+            max_norm=train_x.flatten(1).norm(dim=1).max().item(),
+            layers=len(layers),
+            n=len(labels),
+            delta=DELTA,
+            train_error=error(f_v, labels),
+            test_error=error(test_f_v, torch.from_numpy(split.test_labels)),
+        ),
+    }
+
+
+def missing_snapshot(spec: RunSpec, labels: Tensor, train_x: Tensor) -> Snapshot:
+    """A network whose weights are all NaN, for the epochs a diverged replicate did not reach: every
+    measure of it is NaN by the same code.
+    """
+    recipe = spec.recipe
+    layers = build(recipe.network, int(labels.max()) + 1, recipe.width, recipe.downsample)
+    shapes = weight_shapes(layers, *train_x.shape[1:3])
+    weights = [torch.full(shape, math.nan) for shape in shapes]
+    return Snapshot(weights, math.nan, [math.nan] * len(weights), running=[])
+
+
+def extract_block(spec: RunSpec, snapshots_path: str, split: Split) -> Rows:
+    """Rows of all tables for every replicate and snapshot epoch of a block."""
+    train_x, test_x = (
+        torch.from_numpy(x).contiguous(memory_format=torch.channels_last)
+        for x in inputs(split, spec.recipe.images)
+    )
+    rows: Rows = {table.name: [] for table in METRICS}
+    wanted = [(r, e) for r in spec.replicates for e in spec.recipe.snapshot_epochs()]
+    with open_snapshots(snapshots_path) as snapshots:
+        for replicate, epoch in tqdm(wanted, unit="snapshot", disable=not sys.stderr.isatty()):
+            labels = torch.from_numpy(split.noisy_labels[spec.replicates.index(replicate)])
+            if (replicate, epoch) in snapshots:
+                snapshot = snapshots.get(replicate, epoch)
+            else:
+                print(f"replicate {replicate} has no epoch {epoch}: diverged", file=sys.stderr)
+                snapshot = missing_snapshot(spec, labels, train_x)
+            found = snapshot_rows(snapshot, spec, split, labels, train_x, test_x)
+            for name, table in found.items():
+                rows[name] += [row | {"replicate": replicate, "epoch": epoch} for row in table]
+    return rows
+
+
+def main() -> None:
+    """Command line of the extraction job."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for option in ("run", "snapshots", "data", *(table.name for table in METRICS)):
+        parser.add_argument(f"--{option}", required=True)
+    args = parser.parse_args()
+    run = json.loads(Path(args.run).read_text())
+    spec = RunSpec.model_validate(run["spec"])
+    torch.set_num_threads(spec.threads)
+    rows = extract_block(spec, args.snapshots, read_split(args.data))
+    for table in METRICS:
+        table.write(getattr(args, table.name), spec.point, rows[table.name])
+        print(f"{table.name}: {len(rows[table.name])} rows", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_stage(main)

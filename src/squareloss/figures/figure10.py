@@ -1,0 +1,75 @@
+"""Figure 10: the margins at the end of training for each initialisation."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from squareloss.figures import style
+
+
+def final(margins: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a part's last epoch: the margins of all snapshots would not fit together."""
+    return margins[margins["epoch"] == margins["epoch"].max()]
+
+
+def within(margins: pd.DataFrame) -> pd.Series:
+    """Mean, sd within a replicate, and how many replicates: each averaged over the replicates."""
+    each = margins.groupby("replicate")["margin"].agg(["mean", "std"])
+    return pd.Series({"mean": each["mean"].mean(), "sd": each["std"].mean(), "count": len(each)})
+
+
+def panel(ax: Axes, margins: pd.DataFrame, edges: np.ndarray, colour: str) -> None:
+    """One run: histogram over the samples of all replicates, with mean and sd in words."""
+    if margins.empty:
+        style.nothing(ax, "not run, or every replicate diverged")
+        return
+    ax.hist(margins["margin"], edges.tolist(), color=colour, histtype="stepfilled", alpha=0.85)
+    numbers = within(margins)
+    ax.text(
+        0.985,
+        0.93,
+        f"mean {style.power(numbers['mean'])}\nsd {style.power(numbers['sd'])}\n"
+        f"replicates: {numbers['count']:.0f}",
+        transform=ax.transAxes,
+        ha="right",
+        va="top",
+        size=7.5,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
+    )
+
+
+def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Figure:
+    """Draw Figure 10: a row for each initialisation, a column for each lambda."""
+    style.check_sweep(table, "weight_decay", "init_scale")
+    decays = style.decays(table)
+    inits = sorted(table["init_scale"].unique())
+    finite = margins[np.isfinite(margins["margin"])]
+    figure = style.canvas(4.3 * len(decays), 1.45 * len(inits) + 0.8)
+    axes = figure.subplots(len(inits), len(decays), squeeze=False, sharex="row")
+    for row, init in zip(axes, inits, strict=True):
+        # Both values of lambda on one scale, so that their widths compare; not so the rows, whose
+        # margins differ by orders of magnitude.
+        rows = finite[finite["init_scale"] == init]
+        low, high = np.quantile(rows["margin"], [0.001, 0.999]) if len(rows) else (0.0, 1.0)
+        room = max(0.15 * (high - low), 1e-9)
+        edges = np.linspace(low - room, high + room, 121)
+        for ax, decay in zip(row, decays, strict=True):
+            panel(ax, rows[rows["weight_decay"] == decay], edges, style.BLUE)
+            ax.set_xlim(edges[0], edges[-1])
+        row[0].set_ylabel(f"init {init:g}\nsamples")
+    for ax, decay in zip(axes[0], decays, strict=True):
+        ax.set_title(rf"$\lambda$ = {decay:g}")
+    for ax in axes[-1]:
+        ax.set_xlabel("margin $y_n f_n$ at the last epoch")
+    about = (
+        "Histograms over all training samples of all replicates; each row has its own axes. "
+        "sd: within a replicate, averaged over replicates. The paper finds about 1e-4 for "
+        "lambda = 0.001, and essentially none for lambda = 0."
+    )
+    style.foot(figure, made_from, about, style.missing(table, "weight_decay", "init_scale"))
+    return figure
+
+
+if __name__ == "__main__":
+    style.run(draw, inputs=("table", "margins"), keep=final)

@@ -1,0 +1,97 @@
+"""Figure 2, measured: the loss over the arc between two solutions, and rho."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from squareloss.figures import style
+from squareloss.theory.equilibrium import loss
+
+LOWEST, HIGHEST = 1e-3, 2.0  # of the colour scale; the loss is 1 at rho = 0
+
+
+def panel(ax: Axes, arc: pd.DataFrame) -> QuadMesh | None:
+    """One arc: the loss as colour, the rho of least loss at each angle, the two solutions."""
+    first = arc.iloc[0]
+    ax.set_title(
+        rf"$\lambda$ = {first['weight_decay']:g}, init {first['init_scale']:g}: "
+        f"replicates {first['replicate']} and {first['other']}"
+    )
+    ax.set(xlabel="angle from the first solution along the arc (degrees)")
+    arc = arc.sort_values("angle").dropna(subset=["mu", "M"])
+    ends = arc.dropna(subset=["rho_trained"])
+    if ends.empty:
+        style.nothing(ax, "no arc: a replicate diverged")
+        return None
+    angle, mu, M, lam = (arc[name].to_numpy() for name in ("angle", "mu", "M", "lambda_eff"))
+    lowest, highest = ends["rho_trained"].min() / 30, ends["rho_trained"].max() * 10
+    rho = np.geomspace(lowest, highest, 240)
+    height = np.clip(loss(rho[:, None], mu, M, lam, classes=2), LOWEST, HIGHEST)
+    ax.set_yscale("log")
+    # A column for each measured angle: contours between them would follow the interpolation.
+    drawn = ax.pcolormesh(
+        angle,
+        rho,
+        height,
+        shading="nearest",
+        norm=LogNorm(LOWEST, HIGHEST),
+        cmap="cividis",
+        rasterized=True,
+    )
+    inside = mu > 0
+    equilibrium = np.where(inside, mu, np.nan) / (M + lam)
+    label = r"$\rho_\mathrm{eq} = \mu / (M + \lambda_\mathrm{eff})$, Eq. 7"
+    ax.plot(angle, equilibrium, ".-", color=style.ORANGE, ms=5, label=label)
+    ax.plot(
+        ends["angle"],
+        ends["rho_trained"],
+        "o",
+        ms=8,
+        mfc="white",
+        mec="black",
+        label=r"trained solutions, at their $\rho$",
+        clip_on=False,
+        zorder=5,
+    )
+    ax.set(ylim=(lowest, highest), xlim=(angle.min(), angle.max()))
+    return drawn
+
+
+def draw(landscape: pd.DataFrame, made_from: str = "") -> Figure:
+    """Draw the measured counterpart of Figure 2: one panel for each value of lambda."""
+    style.check_sweep(landscape, "weight_decay", "init_scale")
+    # One arc for each run: that of the lowest pair of replicates.
+    order = {"weight_decay": False, "init_scale": True, "replicate": True, "other": True}
+    ordered = landscape.sort_values(list(order), ascending=list(order.values()))
+    arcs = []
+    for _, run in ordered.groupby(["weight_decay", "init_scale"], sort=False):
+        first = run.iloc[0]
+        same = (run["replicate"] == first["replicate"]) & (run["other"] == first["other"])
+        arcs.append(run[same])
+    figure = style.canvas(4.4 * len(arcs) + 0.8, 4.3)
+    axes = figure.subplots(1, len(arcs), squeeze=False)[0]
+    drawn = [panel(ax, arc) for ax, arc in zip(axes, arcs, strict=True)]
+    axes[0].set_ylabel(r"$\rho$ (product of the layer norms)")
+    meshes = [(ax, mesh) for ax, mesh in zip(axes, drawn, strict=True) if mesh]
+    if meshes:
+        bar = figure.colorbar(meshes[0][1], ax=list(axes), pad=0.02)
+        bar.set_label(r"$\mathcal{L} = 1 - 2\rho\mu + \rho^2(M + \lambda_\mathrm{eff})$, Eq. 11")
+        bar.set_ticks([0.001, 0.01, 0.1, 1, 2], labels=["≤ 0.001", "0.01", "0.1", "1", "≥ 2"])
+        bar.ax.yaxis.set_minor_locator(NullLocator())
+        bar.ax.yaxis.set_minor_formatter(NullFormatter())
+        handles, labels = meshes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    about = (
+        "Measured on the arc between the normalised weights of two replicates, "
+        "a column for each angle measured. The paper's Figure 2 is a speculative sketch."
+    )
+    style.foot(figure, made_from, about)
+    return figure
+
+
+if __name__ == "__main__":
+    style.run(draw, inputs=("landscape",))

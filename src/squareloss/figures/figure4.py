@@ -1,0 +1,44 @@
+"""Figure 4: margin and test error against the share of random labels."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from squareloss.figures import style
+
+
+def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
+    """Draw Figure 4: 1/rho and test error of the last epoch for each share of random labels."""
+    style.check_sweep(table, "label_noise")
+    last = style.last_epoch(table)
+    last = last.assign(inverse_rho=1 / last["rho"])
+    shares = sorted(table["label_noise"].unique())
+    figure = style.canvas(7.2, 3.2)
+    panels = [
+        ("inverse_rho", r"$1/\rho$", "(a) Margin", style.BLUE),
+        ("test_error", "test error (share)", "(b) Test error, on clean labels", style.RED),
+    ]
+    for ax, (column, label, title, colour) in zip(figure.subplots(1, 2), panels, strict=True):
+        stats = style.mean_sd(last, "label_noise", column)
+        ax.plot(last["label_noise"], last[column], ".", color=colour, alpha=0.35, ms=5)
+        bars = {"fmt": "o-", "ms": 5, "capsize": 4, "color": colour}
+        ax.errorbar(stats.index, stats["mean"], stats["sd"], **bars)
+        for share in set(shares) - set(stats.index):
+            where = ax.get_xaxis_transform()
+            text = "all diverged"
+            ax.text(share, 0.04, text, transform=where, rotation=90, ha="center", color="0.4")
+        ax.set(xlabel="share of training samples with random labels", ylabel=label)
+        ax.set_title(title, loc="center")
+        ax.set_xticks(shares)
+        ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        room = 0.06 * max(shares[-1] - shares[0], 0.1)
+        ax.set_xlim(shares[0] - room, shares[-1] + room)
+        if stats.empty:
+            style.nothing(ax)
+    about = "Dots: single replicates, last epoch."
+    style.foot(figure, made_from, style.replicates(table, "label_noise"), about)
+    return figure
+
+
+if __name__ == "__main__":
+    style.run(draw)

@@ -1,0 +1,117 @@
+"""Figure 8: the margins narrow while training, and the course of rho."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from squareloss.figures import style
+
+INIT, DECAY = 0.9, 0.001
+OVERLAP = 1.7  # height of a histogram, in distances between two
+CLOSE_UP = 3  # last snapshots shown on their own scale
+
+
+def chosen(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the paper's run, or of the first run of `table` if it has not that one."""
+    (decay,) = style.choose(table["weight_decay"], [DECAY])
+    (init,) = style.choose(table["init_scale"], [INIT])
+    return frame[(frame["weight_decay"] == decay) & (frame["init_scale"] == init)]
+
+
+def complete(margins: pd.DataFrame) -> pd.DataFrame:
+    """The first replicate whose margins at the last epoch are finite; empty if none's are."""
+    finite = margins[np.isfinite(margins["margin"])]
+    done = finite[finite["epoch"] == margins["epoch"].max()]
+    return finite[finite["replicate"] == done["replicate"].min()]
+
+
+def ridges(ax: Axes, margins: pd.DataFrame, colours: dict[int, str]) -> None:
+    """Histograms of all snapshots, each scaled to its own peak, the last in front."""
+    values = {epoch: rows["margin"].to_numpy() for epoch, rows in margins.groupby("epoch")}
+    limits = np.array([np.quantile(v, [0.01, 0.99]) for v in values.values()])
+    edges = np.linspace(limits[:, 0].min(), limits[:, 1].max(), 121)
+    for i, (epoch, colour) in enumerate(colours.items()):
+        counts, _ = np.histogram(values[epoch], edges)
+        height = -i + OVERLAP * counts / max(counts.max(), 1)
+        ax.stairs(height, edges, baseline=-i, fill=True, color=colour, alpha=0.85, zorder=i)
+        ax.stairs(height, edges, baseline=-i, color="white", lw=0.6, zorder=i)
+    ax.set_yticks([-i for i in range(len(colours))], [f"{epoch:,}" for epoch in colours])
+    ax.set(xlabel="margin $y_n f_n$", ylabel="epoch (each histogram scaled to its own peak)")
+    ax.set_xlim(edges[0], edges[-1])
+
+
+def close_up(ax: Axes, margins: pd.DataFrame, colours: dict[int, str], rho: float) -> None:
+    """Densities of the last snapshots on a scale of their own, and where interpolation is."""
+    values = {epoch: rows["margin"].to_numpy() for epoch, rows in margins.groupby("epoch")}
+    last = list(colours)[-CLOSE_UP:]
+    low, high = np.quantile(values[last[-1]], [0.002, 0.998])
+    edges = np.linspace(low - 0.6 * (high - low), high + 0.6 * (high - low), 61)
+    for epoch, dashes in zip(last, [":", "-", "-"][-len(last) :], strict=True):
+        final = epoch == last[-1]
+        ax.hist(
+            values[epoch],
+            edges.tolist(),
+            density=True,
+            histtype="stepfilled" if final else "step",
+            color=colours[epoch],
+            alpha=0.8 if final else 1,
+            ls=dashes,
+            lw=0 if final else 1.3,
+            label=f"epoch {epoch:,}",
+        )
+    inside = edges[0] < 1 / rho < edges[-1]
+    where = "interpolation" if inside else "off this scale"
+    look: dict[str, Any] = {"color": "0.2", "ls": "--", "lw": 1}
+    ax.plot([], [], label=rf"$1/\rho$ = {style.power(1 / rho)} ({where})", **look)
+    if inside:
+        ax.axvline(1 / rho, **look)
+    ax.set(xlabel="margin $y_n f_n$", ylabel="density (one scale for all)", yticks=[])
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_ylim(0, ax.get_ylim()[1] * 1.45)  # room for the legend
+    ax.legend(loc="upper left")
+
+
+def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Figure:
+    """Draw Figure 8: margins at the snapshots, the last ones closer, and rho."""
+    table, margins = chosen(table, table), chosen(margins, table)
+    style.check_sweep(table)
+    one = complete(margins)
+    epochs = [int(epoch) for epoch in sorted(one["epoch"].unique())]
+    shades = colormaps["cividis_r"](np.linspace(0.1, 1, max(len(epochs) - 1, 1)))
+    colours: dict[int, str] = dict(zip(epochs, shades, strict=False)) | {
+        epoch: style.RED for epoch in epochs[-1:]
+    }
+    figure = style.canvas(10.6, 4.6)
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1.5, 1.15, 1])
+    run = table.iloc[0]
+    left.set_title(
+        rf"(a) Margins of the training set, $\lambda$ = {run['weight_decay']:g}, "
+        f"init {run['init_scale']:g}"
+    )
+    middle.set_title("(b) The last snapshots, closer")
+    right.set_title(r"(c) Course of $\rho$")
+    about = ""
+    if one.empty:
+        style.nothing(left)
+        style.nothing(middle)
+    else:
+        replicate = one["replicate"].iloc[0]
+        course = table[table["replicate"] == replicate].set_index("epoch")["rho"]
+        ridges(left, one, colours)
+        close_up(middle, one, colours, course.loc[epochs[-1]])
+        right.plot(course.index, course, color="0.35", lw=0.8, label=f"replicate {replicate}")
+        about = f"Margins: replicate {replicate} (a run of one seed), not pooled."
+    mean = "mean ± sd over replicates"
+    style.curve(right, table, "rho", color=style.BLUE, label=mean)
+    right.set(xlabel="epoch", ylabel=r"$\rho$")
+    right.legend()
+    style.foot(figure, made_from, about, style.replicates(table))
+    return figure
+
+
+if __name__ == "__main__":
+    style.run(draw, inputs=("table", "margins"), keep=chosen)

@@ -1,0 +1,116 @@
+"""Figure 9: the conditions of neural collapse while training."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import StrMethodFormatter
+
+from squareloss.figures import style
+
+MEANS, WEIGHTS = style.RED, style.BLUE
+# Title, label of the y axis, whether it is a log axis, and (column, label, colour) of each curve.
+PANELS = [
+    (
+        "NC1: variability collapse",
+        "within / between classes",
+        True,
+        [
+            ("nc1", r"$\mathrm{Tr}(\Sigma_W \Sigma_B^{+})$", style.BLUE),
+            ("nc1_trace", r"$\mathrm{Tr}(\Sigma_W)/\mathrm{Tr}(\Sigma_B)$", style.ORANGE),
+        ],
+    ),
+    (
+        "NC2: equal norms",
+        "sd / mean of the norms",
+        False,
+        [
+            ("nc2_equinorm_means", "class means", MEANS),
+            ("nc2_equinorm_weights", "classifiers", WEIGHTS),
+        ],
+    ),
+    (
+        "NC2: equal angles",
+        r"mean $|\cos + 1/(C-1)|$",
+        False,
+        [
+            ("nc2_angle_means", "class means", MEANS),
+            ("nc2_angle_weights", "classifiers", WEIGHTS),
+        ],
+    ),
+    (
+        "NC3: self-duality",
+        r"$\|\,W/\|W\| - M^\top/\|M\|\,\|_F$",
+        False,
+        [("nc3", "", style.BLUE)],
+    ),
+    (
+        "NC4: nearest class mean",
+        "share that differs from it",
+        False,
+        [("nc4", "", style.BLUE)],
+    ),
+    (
+        "Training error",
+        "training error (share)",
+        False,
+        [("train_error", "", style.BLUE)],
+    ),
+]
+# What geometry alone gives for two classes is no evidence of collapse.
+IDENTITIES = {
+    "NC2: equal norms": "C = 2: centred means of equally large\nclasses always have equal norms",
+    "NC2: equal angles": "C = 2: the angle of two centred means\nis an identity: always cos = -1",
+}
+
+
+def panel(ax: Axes, table: pd.DataFrame, name: str, curves: Sequence[tuple[str, str, str]]) -> None:
+    """One condition against the epoch; snapshots are marked, an evaluated course is a line."""
+    for column, label, colour in curves:
+        snapshots = "" if column == "train_error" else "o"
+        style.curve(ax, table, column, color=colour, label=label or None, marker=snapshots, ms=3.5)
+    ax.set_xscale("symlog", linthresh=1)  # shows epoch 0
+    ax.set_xlim(-0.12, table["epoch"].max() * 1.3)
+    ax.set(title=name, xlabel="epoch")
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def block(part: Figure | SubFigure, table: pd.DataFrame) -> None:
+    """The six panels of one run."""
+    classes = int(table["classes"].iloc[0])
+    for ax, (name, label, log, curves) in zip(part.subplots(2, 3).flat, PANELS, strict=True):
+        if log:
+            ax.set_yscale("log")
+        panel(ax, table, name, curves)
+        ax.set_ylabel(label)
+        note = IDENTITIES.get(name, "") if classes == 2 else ""
+        if not log:
+            # Noise of 1e-16 around an identity must not fill the panel.
+            top = max(ax.get_ylim()[1], 1e-3)
+            ax.set_ylim(-0.03 * top, top * (1.55 if note else 1.05))
+        ax.text(0.03, 0.97, note, transform=ax.transAxes, va="top", size=7, color="0.3")
+        if note:
+            ax.legend(loc="upper left", bbox_to_anchor=(0, 0.86), ncols=2)
+        elif len(curves) > 1:
+            ax.legend()
+
+
+def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
+    """Draw Figure 9: NC1 to NC4 and the training error; a block for each run of the table."""
+    runs = list(table.groupby(style.RUN))
+    figure = style.canvas(9.6, 5 * len(runs) + 0.4)
+    parts = figure.subfigures(len(runs), 1, squeeze=False)[:, 0]
+    for part, (_, run) in zip(parts, runs, strict=True):
+        block(part, run)
+        first = run.iloc[0]
+        part.suptitle(
+            rf"{first['recipe_name']}, {first['classes']} classes, $\lambda$ = "
+            rf"{first['weight_decay']:g}, learning rate {first['learning_rate']:g}"
+        )
+    style.foot(figure, made_from, style.replicates(table, "weight_decay", "init_scale"))
+    return figure
+
+
+if __name__ == "__main__":
+    style.run(draw)

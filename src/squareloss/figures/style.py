@@ -1,0 +1,233 @@
+"""What all figures share: their look, mean and sd over replicates, the foot, files, arguments.
+
+A figure module has a `draw(...)` that turns tables into a `Figure`, and a `run(draw, ...)` that
+makes it a command. Nothing here goes through pyplot, so no figure outlives its use.
+"""
+
+import argparse
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from squareloss.errors import UserError, run_stage
+from squareloss.files import whole
+from squareloss.tables.schema import IDENTITY, read
+
+# Seaborn's colour-blind safe palette, and a red that tells from its blue for everybody.
+SERIES = sns.color_palette("colorblind").as_hex()
+BLUE, ORANGE, GREEN = SERIES[:3]
+RED = "#c4161c"
+RUN = [column.name for column in IDENTITY if column.name not in ("replicate", "epoch")]
+SIGNS = {"weight_decay": "λ", "init_scale": "init", "label_noise": "r", "n_train": "N"}
+FOOT_SIZE = 6.5
+
+Keep = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
+
+
+def use_style() -> None:
+    """Fonts, sizes and lines of every figure; fonts are embedded as TrueType."""
+    rc = {
+        "font.family": "DejaVu Sans",
+        "mathtext.fontset": "dejavusans",
+        "font.size": 8,
+        "axes.titlesize": 9,
+        "axes.labelsize": 8.5,
+        "xtick.labelsize": 7.5,
+        "ytick.labelsize": 7.5,
+        "legend.fontsize": 7.5,
+        "figure.titlesize": 10,
+        "axes.formatter.use_mathtext": True,
+        "axes.formatter.limits": (-3, 6),
+        "axes.titlelocation": "left",
+        "legend.frameon": False,
+        "lines.linewidth": 1.3,
+        "pdf.fonttype": 42,
+    }
+    sns.set_theme(context="paper", style="ticks", palette="colorblind", rc=rc)
+
+
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure in the common style, `width` by `height` inches."""
+    use_style()
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def foot(figure: Figure, *sentences: str) -> None:
+    """Print how the figure was made below everything else, wrapped to its width."""
+    width, height = figure.get_size_inches()
+    text = textwrap.fill(" ".join(filter(None, sentences)), int(width * 21))
+    lines = text.count("\n") + 1
+    share = (0.1 + lines * FOOT_SIZE * 1.35 / 72) / height
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.set(rect=(0, share, 1, 1 - share))  # type: ignore[call-arg]
+    # A "$" of the user's text is no formula; the sentences written here use plain letters.
+    label = figure.text(
+        0.05 / width, 0.05 / height, text, size=FOOT_SIZE, color="0.35", va="bottom", ha="left"
+    )
+    label.set_parse_math(False)
+    label.set_in_layout(False)
+
+
+def save(figure: Figure, prefix: str) -> None:
+    """Write PREFIX.png (200 dpi) and PREFIX.pdf; the same figure gives the same bytes."""
+    use_style()
+    with whole(f"{prefix}.png") as path:
+        figure.savefig(path, dpi=200)
+    with whole(f"{prefix}.pdf") as path:
+        figure.savefig(path, dpi=200, metadata={"CreationDate": None})
+
+
+@dataclass(frozen=True)
+class Tabulation:
+    """A table twice: `numbers` in full for CSV, `text` rounded and headed for people."""
+
+    numbers: pd.DataFrame
+    text: pd.DataFrame
+
+
+def save_table(table: Tabulation, prefix: str) -> None:
+    """Write PREFIX.csv (numbers), PREFIX.md and PREFIX.tex (text)."""
+    head = [str(name) for name in table.text.columns]
+    body = [[str(cell) for cell in row] for row in table.text.itertuples(index=False)]
+    rule = ["---"] * len(head)
+    markdown = ["| " + " | ".join(row) + " |" for row in (head, rule, *body)]
+    rows = [" & ".join(row) + r" \\" for row in (head, *body)]
+    latex = [rf"\begin{{tabular}}{{{'l' * len(head)}}}", r"\hline", rows[0], r"\hline", *rows[1:]]
+    latex += [r"\hline", r"\end{tabular}"]
+    texts = {
+        "csv": table.numbers.to_csv(index=False, lineterminator="\n"),
+        "md": "\n".join(markdown) + "\n",
+        "tex": "\n".join(latex).replace("±", r"$\pm$") + "\n",
+    }
+    for suffix, text in texts.items():
+        with whole(f"{prefix}.{suffix}") as path:
+            path.write_text(text, encoding="utf-8")
+
+
+def check_sweep(table: pd.DataFrame, *varied: str) -> None:
+    """Refuse a table whose runs differ in more than `varied`: their mean would mean nothing."""
+    for name in RUN:
+        values = table[name].unique()
+        if name not in varied and len(values) > 1:
+            shown = ", ".join(str(value) for value in values)
+            raise UserError(f"this figure takes one {name}, but its table has {shown}")
+
+
+def choose(values: pd.Series, wanted: Sequence[float]) -> list[float]:
+    """The `wanted` values that occur, or the first of those that do, as many as were wanted."""
+    there = sorted(values.unique())
+    return [value for value in wanted if value in there] or there[: len(wanted)]
+
+
+def decays(table: pd.DataFrame) -> list[float]:
+    """Values of lambda, the largest first, as in the paper's panels."""
+    return sorted(table["weight_decay"].unique(), reverse=True)
+
+
+def last_epoch(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each run's last epoch."""
+    return table[table["epoch"] == table.groupby(RUN)["epoch"].transform("max")]
+
+
+def mean_sd(table: pd.DataFrame, by: str | list[str], column: str) -> pd.DataFrame:
+    """Columns `mean`, `sd` and `count` of the finite values by group; sd of a single one is 0."""
+    finite = table[np.isfinite(table[column])]
+    stats = finite.groupby(by)[column].agg(mean="mean", sd="std", count="count")
+    return stats.fillna({"sd": 0.0})
+
+
+def curve(ax: Axes, table: pd.DataFrame, column: str, **line: Any) -> None:
+    """Mean of `column` against the epoch with a band of one sd over the replicates."""
+    stats = mean_sd(table, "epoch", column)
+    (drawn,) = ax.plot(stats.index, stats["mean"], **line)
+    low = stats["mean"] - stats["sd"]
+    if ax.get_yscale() == "log":
+        # A band that reaches zero would stretch a log axis without end.
+        low = low.clip(lower=stats["mean"].where(stats["mean"] > 0).min() / 3)
+    ax.fill_between(
+        stats.index, low, stats["mean"] + stats["sd"], color=drawn.get_color(), alpha=0.25, lw=0
+    )
+    if stats.empty:
+        nothing(ax)
+
+
+def nothing(ax: Axes, why: str = "no finite values\n(every replicate diverged)") -> None:
+    """Say on an empty panel why it is empty."""
+    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color="0.4")
+
+
+def power(value: float) -> str:
+    """A number as math text with its power of ten, e.g. 1.09 x 10^-4."""
+    if not np.isfinite(value):
+        return "n/a"
+    digits, exponent = f"{value:.2e}".split("e")
+    return rf"${digits}\times10^{{{int(exponent)}}}$"
+
+
+def replicates(table: pd.DataFrame, *by: str) -> str:
+    """How many replicates the means are over, and which are missing, as sentences."""
+    count = table.groupby(RUN)["replicate"].nunique()
+    low, high = count.min(), count.max()
+    number = f"{low}" if low == high else f"{low} to {high}"
+    text = f"Mean ± sd over {number} replicate{'s' if high > 1 else ''}."
+    return " ".join(filter(None, [text, missing(table, *by)]))
+
+
+def missing(table: pd.DataFrame, *by: str) -> str:
+    """Which runs, named by their columns `by`, lack replicates at the end, as a sentence or ""."""
+    last = last_epoch(table)
+    count = table.groupby(RUN)["replicate"].nunique()
+    finite = np.isfinite(last["rho"]).groupby([last[name] for name in RUN]).sum()
+    counts = pd.DataFrame({"all": count, "finite": finite}).reset_index()
+    lacking = []
+    for row in counts[counts["finite"] < counts["all"]].to_dict("records"):
+        names = ", ".join(f"{SIGNS[name]} = {row[name]:g}" for name in by)
+        share = f"{row['all'] - row['finite']} of {row['all']}"
+        lacking.append(f"{names}: {share}" if names else share)
+    return f"Missing because they diverged: {'; '.join(lacking)}." if lacking else ""
+
+
+def run(
+    draw: Callable[..., Figure],
+    *,
+    inputs: Sequence[str] = ("table",),
+    keep: Keep = lambda part, table: part,
+    tabulate: Callable[[pd.DataFrame], Tabulation] | None = None,
+) -> None:
+    """Command line of a figure: read its inputs, `draw` from them, write the files.
+
+    `inputs` name the options that carry tables and the arguments of `draw`. `keep(part, table)`
+    selects what a figure needs of each part of the margins, which are too many to hold at once.
+    """
+    parser = argparse.ArgumentParser(description=draw.__doc__)
+    for name in inputs:
+        parser.add_argument(f"--{name}", nargs=1 if name == "table" else "+", required=True)
+    if tabulate:
+        parser.add_argument("--tables", required=True, help="prefix of the .csv, .md and .tex")
+    parser.add_argument("--made-from", default="", help="data and size, printed at the foot")
+    parser.add_argument("--output", required=True, help="prefix of the .png and .pdf")
+    options = parser.parse_args()
+
+    def stage() -> None:
+        frames: dict[str, pd.DataFrame] = {}
+        for name in inputs:
+            parts = (
+                [read([path]) for path in getattr(options, name)]
+                if name != "margins"
+                else [keep(read([path]), frames["table"]) for path in options.margins]
+            )
+            frames[name] = pd.concat(parts, ignore_index=True)
+        figure = draw(**frames, made_from=options.made_from)
+        save(figure, options.output)
+        if tabulate:
+            save_table(tabulate(frames["table"]), options.tables)
+
+    run_stage(stage)

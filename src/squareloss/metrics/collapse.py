@@ -1,0 +1,115 @@
+"""Neural collapse of the last layer: NC1 to NC4 (Eq. 26-27 and the conditions of Section 5).
+
+`h` is always (N, p), the input of the last layer, `labels` (N,) int64, the classes trained on, and
+`means` (C, p) float64. Every class weighs the same, however many samples it has, as in the paper's
+balanced sets: label noise can leave classes of unequal size.
+"""
+
+from math import nan
+
+import torch
+from torch import Tensor
+
+
+def class_means(h: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """mu_c, the mean of each class's samples: (C, p), or (C,) for one number a sample (Eq. 26).
+
+    Raises `ValueError` if a class has no sample.
+    """
+    counts = torch.bincount(labels, minlength=classes)
+    if len(counts) > classes or (counts == 0).any():
+        raise ValueError(f"samples per class: {counts.tolist()}, for {classes} classes")
+    return torch.stack([h[labels == c].mean(0) for c in range(classes)])
+
+
+def centred(means: Tensor) -> Tensor:
+    """mu_c - mu_G, with mu_G the mean of the class means (Eq. 26)."""
+    return means - means.mean(0)
+
+
+def within_trace(residuals: Tensor, labels: Tensor, classes: int) -> float:
+    """Tr(Sigma_W) of the residuals h - mu_c (N, p) (Eq. 27)."""
+    return class_means(residuals.square().sum(1), labels, classes).mean().item()
+
+
+def between_trace(means: Tensor) -> float:
+    """Tr(Sigma_B) (Eq. 27)."""
+    return centred(means).square().sum(1).mean().item()
+
+
+def whitening(means: Tensor) -> Tensor:
+    """A (p, r) with A A^T = pinv(Sigma_B), Eq. 27, r its rank; NaN (p, 1) if a mean is not finite.
+
+    Sigma_B has rank C - 1 at most, so a thin SVD of the C centred means M stands for the p x p one:
+    Sigma_B = M^T M / C with M = U S V^T gives A = sqrt(C) V / S.
+    """
+    classes, p = means.shape
+    if not means.isfinite().all():  # the SVD would raise
+        return torch.full((p, 1), nan, dtype=means.dtype)
+    _, s, vt = torch.linalg.svd(centred(means), full_matrices=False)
+    # Rows that sum to zero: the smallest of the C singular values is rounding and nothing else.
+    s, vt = s[: classes - 1], vt[: classes - 1]
+    kept = s > s.max() * max(means.shape) * torch.finfo(s.dtype).eps
+    return classes**0.5 * vt[kept].T / s[kept]
+
+
+def equinorm(vectors: Tensor) -> float:
+    """Standard deviation of the norms of the rows over their mean, 0 if they are equal (NC2).
+
+    The deviation is that of these C numbers, not the estimate for a population (divisor C). Two
+    centred vectors have equal norms always: no evidence of collapse then.
+    """
+    norms = vectors.norm(dim=1)
+    return (norms.std(correction=0) / norms.mean()).item()
+
+
+def angle(vectors: Tensor) -> float:
+    """Mean |cos + 1/(C-1)| over pairs of the C rows, 0 for a simplex (NC2).
+
+    Two centred vectors have cosine -1 always: no evidence of collapse then.
+    """
+    count = len(vectors)
+    unit = vectors / vectors.norm(dim=1, keepdim=True)
+    first, second = torch.triu_indices(count, count, offset=1)
+    cosines = (unit[first] * unit[second]).sum(1)
+    return (cosines + 1 / (count - 1)).abs().mean().item()
+
+
+def duality_gap(w_last: Tensor, means: Tensor) -> float:
+    """||W^T / ||W||_F - M / ||M||_F||_F with M the centred class means (NC3); between 0 and 2."""
+    m = centred(means)
+    return (w_last / w_last.norm() - m / m.norm()).norm().item()
+
+
+def nearest_mean_disagreement(h: Tensor, means: Tensor, predictions: Tensor) -> float:
+    """Share of samples whose predicted class (N,) is not that of the nearest mean (NC4)."""
+    # Not by the expansion of the square: collapsed features are where it cancels.
+    distances = torch.cdist(h, means, compute_mode="donot_use_mm_for_euclid_dist")
+    if not distances.isfinite().all():
+        return nan
+    return (distances.argmin(1) != predictions).double().mean().item()
+
+
+def collapse(h: Tensor, w_last: Tensor, labels: Tensor, predictions: Tensor) -> dict[str, float]:
+    """Columns of the table `collapse`, from one network's features; computed in float64.
+
+    `w_last`: (C, p), taken uncentred as in the paper; `predictions`: (N,) int64, the class with the
+    largest output. Features that are NaN or infinite give NaN. So does `nc1` if the class means
+    coincide, where pinv(Sigma_B) = 0 would pass for collapse. Raises `ValueError` if a class has no
+    sample.
+    """
+    h, w_last = h.double(), w_last.double()
+    classes = len(w_last)
+    means = class_means(h, labels, classes)
+    residuals = h - means[labels]
+    within, between = within_trace(residuals, labels, classes), between_trace(means)
+    return {
+        "nc1": within_trace(residuals @ whitening(means), labels, classes) if between else nan,
+        "nc1_trace": within / between if between else nan,
+        "nc2_equinorm_means": equinorm(centred(means)),
+        "nc2_equinorm_weights": equinorm(w_last),
+        "nc2_angle_means": angle(centred(means)),
+        "nc2_angle_weights": angle(w_last),
+        "nc3": duality_gap(w_last, means),
+        "nc4": nearest_mean_disagreement(h, means, predictions),
+    }

@@ -1,0 +1,88 @@
+"""Reading the weights that training kept: networks as they were at the snapshot epochs."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import safetensors
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from torch import Tensor
+
+from squareloss.errors import UserError
+from squareloss.layers import Layer, forward
+from squareloss.normalize import product_norm
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A network at one epoch of one replicate; all tensors are float32."""
+
+    weights: list[Tensor]
+    rho_top: float
+    update_norm: list[float]  # ||V_k - V_k one epoch before||, NaN at epoch 0
+    running: list[tuple[Tensor, Tensor]]  # mean and variance of each hidden layer under bn
+
+    @property
+    def rho(self) -> float:
+        """Product norm, > 0; the sign of rho_top belongs to V_L."""
+        return product_norm(self.weights, self.rho_top, "bn" if self.running else "")
+
+    def outputs(
+        self, layers: tuple[Layer, ...], x: Tensor, batch: int = 500
+    ) -> tuple[Tensor, Tensor]:
+        """f_V (N, C) and the inputs of the last layer under W_k (N, p), for x (N, ch, s, s)."""
+
+        def standardize(k: int, z: Tensor) -> Tensor:
+            return F.batch_norm(z, *self.running[k])
+
+        with torch.no_grad():
+            parts = [
+                forward(layers, self.weights, part, standardize if self.running else None)
+                for part in x.split(batch)
+            ]
+        f = torch.cat([f for f, _ in parts]) * self.rho_top
+        return f / self.rho, torch.cat([h for _, h in parts])
+
+
+class Snapshots:
+    """The snapshots of a block, read one at a time: all of them would not fit a small machine."""
+
+    def __init__(self, file: safetensors.safe_open) -> None:
+        self._file = file
+        self._names: dict[tuple[int, int], list[str]] = {}
+        for key in file.keys():  # noqa: SIM118 (a safetensors file is no mapping)
+            replicate, epoch, name = key.split("/")
+            self._names.setdefault((int(replicate), int(epoch)), []).append(name)
+
+    def __contains__(self, key: tuple[int, int]) -> bool:
+        return key in self._names
+
+    def get(self, replicate: int, epoch: int) -> Snapshot:
+        """The network of `replicate` at `epoch`. Raises `KeyError` if it has no snapshot there."""
+        names = self._names[replicate, epoch]
+        tensors = {n: self._file.get_tensor(f"{replicate}/{epoch}/{n}") for n in names}
+
+        def numbered(stem: str) -> list[Tensor]:
+            keys = [n for n in names if re.fullmatch(rf"{stem}\d+", n)]
+            return [tensors[n] for n in sorted(keys, key=lambda n: int(n.removeprefix(stem)))]
+
+        return Snapshot(
+            weights=numbered("weight"),
+            rho_top=tensors["rho_top"].item(),
+            update_norm=tensors["update_norm"].tolist(),
+            running=list(zip(numbered("running_mean"), numbered("running_var"), strict=True)),
+        )
+
+
+@contextmanager
+def open_snapshots(path: str) -> Iterator[Snapshots]:
+    """Open a snapshots file. Raises `UserError` if it is missing or truncated."""
+    try:
+        file = safe_open(path, framework="pt")
+    except (OSError, safetensors.SafetensorError) as error:
+        raise UserError(f"{path}: not a readable snapshots file ({error}); train again") from None
+    with file:
+        yield Snapshots(file)

@@ -1,0 +1,68 @@
+"""Small data and specs that several test files train on."""
+
+import numpy as np
+import pytest
+import torch
+
+from squareloss.data.split import Split
+from squareloss.spec import Point, Recipe, RunSpec, Schedule
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def split() -> Split:
+    """40 training and 20 test images of 9 x 9 pixels that two classes can be told apart on."""
+    rng = np.random.default_rng(0)
+
+    def images(labels: np.ndarray) -> np.ndarray:
+        noise = rng.integers(0, 80, (len(labels), 1, 9, 9))
+        noise[:, 0, :4] += (labels * 120)[:, None, None]
+        return noise.astype(np.uint8)
+
+    train, test = np.arange(40) % 2, np.arange(20) % 2
+    x, test_x = images(train), images(test)
+    scaled = x / 255
+    return Split(
+        train_images=x,
+        train_indices=np.arange(40),
+        train_labels=train,
+        noisy_labels=np.stack([train] * 4),
+        test_images=test_x,
+        test_indices=np.arange(20),
+        test_labels=test,
+        mean=scaled.mean((0, 2, 3)).astype(np.float32),
+        std=scaled.std((0, 2, 3)).astype(np.float32),
+    )
+
+
+@pytest.fixture
+def make_spec():
+    """Build a small RunSpec; keywords go to the point, the recipe or the spec, by name."""
+
+    def build(**changes: object) -> RunSpec:
+        point = {
+            "recipe_name": "tiny",
+            "weight_decay": 1e-3,
+            "init_scale": 1.0,
+            "label_noise": 0.0,
+            "n_train": 40,
+            "batch_size": 16,
+            "learning_rate": 0.05,
+        }
+        recipe = {
+            "dataset": "tiny",
+            "network": "cnn3",
+            "width": 0.125,
+            "epochs": 3,
+            "snapshots": 3,
+            "momentum": 0.9,
+            "schedule": Schedule(name="constant"),
+        }
+        rest = {"seed": 7, "replicates": (0, 1, 2, 3), "device": "cpu", "threads": 1}
+        for key, value in changes.items():
+            home = next(d for d in (point, rest, recipe) if key in d or d is recipe)
+            home[key] = value
+        return RunSpec(point=Point(**point), recipe=Recipe(**recipe), **rest)
+
+    return build

@@ -1,0 +1,176 @@
+"""The config: what is refused, in one line that names the key, and what the shipped files ask for."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from snakemake.utils import update_config
+
+from squareloss import config, sweep
+from squareloss.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+
+
+def raw(*overlays):
+    merged = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for overlay in overlays:
+        update_config(merged, yaml.safe_load((ROOT / overlay).read_text()))
+    return merged
+
+
+def changed(key, value, base=None):
+    """The demo's config with one dotted key set."""
+    merged = copy.deepcopy(base or raw("config/demo.yaml"))
+    *path, last = key.split(".")
+    place = merged
+    for part in path:
+        place = place[int(part) if part.isdigit() else part]
+    place[last] = value
+    return merged
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("sed", 1, ["sed", "unknown key", "did you mean 'seed'"]),
+        ("recipes.cnn6.epoch", 3, ["recipes.cnn6.epoch", "did you mean 'epochs'"]),
+        ("recipes.cnn6.schedule.nam", 3, ["recipes.cnn6.schedule.nam", "did you mean 'name'"]),
+        ("baseline.weightdecay", 3, ["baseline.weightdecay", "did you mean 'weight_decay'"]),
+        (
+            "experiments.figure4.sweeps.0.int",
+            3,
+            ["experiments.figure4.sweeps[0].int", "init_scale"],
+        ),
+        ("datasets.mnist-parity.clases", 3, ["datasets.mnist-parity.clases", "classes"]),
+        ("baseline.weight_decay", -1e-3, ["baseline.weight_decay", "greater than or equal to 0"]),
+        ("baseline.weight_decay", "much", ["baseline.weight_decay", "valid number", "'much'"]),
+        ("baseline.weight_decay", True, ["baseline.weight_decay", "must be a number"]),
+        ("baseline.weight_decay", float("nan"), ["baseline.weight_decay", "finite"]),
+        ("baseline.label_noise", 1.5, ["baseline.label_noise", "less than or equal to 1"]),
+        ("replicates", 2.5, ["replicates", "integer", "2.5"]),
+        ("replicates", 3, ["replicates", "block_size = 2"]),
+        ("block_size", 1, ["block_size", "figure2", "2 or more"]),
+        ("device", "tpu", ["device", "'auto', 'cpu' or 'cuda'"]),
+        ("figures", ["figure11"], ["figures[0]", "figure10", "figure11"]),
+        ("recipes.cnn6.network", "resnet", ["recipes.cnn6.network", "cnn3, cnn6, mlp"]),
+        ("recipes.cnn6.dataset", "svhn", ["recipes.cnn6.dataset", "svhn", "mnist-parity"]),
+        ("recipes.cnn6.layer_norms", "two", ["recipes.cnn6.layer_norms", "'initial' or 'unit'"]),
+        ("baseline.recipe", "cnn9", ["baseline.recipe", "cnn9", "cnn6-stepped"]),
+        ("datasets.mnist-parity.source", "web", ["source", "cifar10, mnist5k, parquet"]),
+        ("datasets.mnist-parity.classes", [1, 12], ["classes", "class 12", "0 to 9"]),
+        ("datasets.mnist-parity.classes", [[1, 2], [2, 3]], ["classes", "no label twice"]),
+        ("datasets.mnist-parity.classes", [4], ["classes", "at least two"]),
+        ("baseline.n_train", 10_000, ["baseline.n_train", "10000", "up to 4000"]),
+        ("baseline.n_train", 999, ["baseline.n_train", "multiple of the 2 classes"]),
+        ("datasets.mnist-parity.n_test", 6000, ["n_test", "larger than the data set", "5000"]),
+        ("experiments.figure5.feeds", ["figure3"], ["figures", "figure5", "no experiment"]),
+        ("experiments.figure4.sweeps", [{"n_train": 8000}], ["figure4.sweeps[0].n_train", "4000"]),
+        ("recipes.cnn6.schedule", {"name": "step"}, ["recipes.cnn6.schedule", "milestones"]),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(key, value, wanted):
+    with pytest.raises(UserError) as caught:
+        config.load(changed(key, value))
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in wanted:
+        assert word in message
+
+
+def test_a_missing_key_is_named():
+    merged = raw()
+    del merged["baseline"]["learning_rate"]
+    with pytest.raises(UserError, match=r"baseline\.learning_rate: is required"):
+        config.load(merged)
+
+
+def test_an_unused_data_set_is_not_looked_for():
+    config.load(changed("datasets.cifar10-1v2.classes", [1, 77]))
+
+
+def test_numbers_may_be_text():
+    texts = {"weight_decay": "1e-3", "n_train": "500", "learning_rate": "3e-2"}
+    base = raw("config/demo.yaml")
+    base["baseline"] |= texts
+    base["seed"] = "12"
+    study = config.load(base)
+    assert study.baseline.weight_decay == 0.001
+    assert study.baseline.n_train == 500
+    assert study.baseline.learning_rate == 0.03
+    assert study.seed == 12
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+        max_leaves=5,
+    ),
+    key=st.sampled_from(
+        ["seed", "figures", "datasets", "recipes.cnn6", "baseline.n_train", "experiments.figure4",
+         "recipes.cnn6.schedule", "datasets.mnist-parity.classes", "experiments.figure4.sweeps"]
+    ),
+)  # fmt: skip
+def test_whatever_stands_there_the_answer_is_a_study_or_one_line(key, value):
+    try:
+        config.load(changed(key, value))
+    except UserError as error:
+        assert "\n" not in str(error)
+        assert str(error).startswith("config: ")
+
+
+def test_the_paper_study_is_the_paper():
+    study = config.load(raw())
+    runs = sweep.runs_table(study)
+    assert (study.replicates, len(study.figures)) == (10, 10)
+    points = {name: sweep.points_of(study, name) for name in study.experiments}
+
+    def values(name, field):
+        return sorted({getattr(point, field) for point in points[name]})
+
+    def inits(name, weight_decay):
+        return [p.init_scale for p in points[name] if p.weight_decay == weight_decay]
+
+    assert inits("figure3", 1e-3) == inits("figure3", 0) == [0.9, 1.3]
+    assert values("figure4", "label_noise") == [0, 0.2, 0.4, 0.6, 0.8]
+    assert values("figure4", "init_scale") == [1]
+    assert inits("figure5", 1e-3) == [0.9, 1, 1.2, 1.3]
+    assert inits("figure5", 0) == [0.8, 0.9, 1, 1.3, 1.5]
+    assert inits("figure10", 0) == inits("figure10", 1e-3) == [0.8, 0.9, 1, 1.2, 1.3, 1.5]
+    for name in ("figure6", "figure7"):
+        assert values(name, "init_scale") == [0.1, 0.9]
+        assert values(name, "n_train") == [1000, 2000, 5000, 10000]
+    assert values("figure7", "batch_size") == [32]
+    assert values("figure10", "batch_size") == [128]
+    assert values("figure9", "learning_rate") == [0.067]
+    assert values("figure9", "weight_decay") == [5e-4]
+    assert study.recipes["cnn6-stepped"].epochs == 750
+    assert study.recipes["cnn6"].epochs == study.recipes["cnn3"].epochs == 1000
+    assert {study.recipes[r].momentum for r in study.recipes} == {0.9}
+    used = {study.recipes[p.recipe_name].dataset for p in runs["point"]}
+    assert {(study.datasets[d].classes, study.datasets[d].n_test) for d in used} == {
+        (((1,), (2,)), 2000)
+    }
+    # Shared points are one run: 12 of Figure 10, 4 noisy, 7 + 8 of Figures 6 and 7, 1 of Figure 9.
+    assert len(runs) == 32
+
+
+def test_the_demo_asks_for_the_same_figures_and_points():
+    paper, demo = config.load(raw()), config.load(raw("config/demo.yaml"))
+    assert paper.figures == demo.figures
+    for name in set(paper.experiments) - {"figure6", "figure7"}:
+        for field in ("weight_decay", "init_scale", "label_noise", "learning_rate"):
+            a, b = (
+                [getattr(p, field) for p in sweep.points_of(study, name)] for study in (paper, demo)
+            )
+            assert a == b
+
+
+def test_the_schema_for_editors_is_that_of_the_models(capsys):
+    config.main()
+    assert (ROOT / "config" / "schema.json").read_text() == capsys.readouterr().out

@@ -1,0 +1,475 @@
+"""The figures show what their tables say; the tables here are small and made up."""
+
+import importlib
+import math
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import same_color
+from matplotlib.patches import StepPatch
+from matplotlib.text import Text
+from scipy.stats import t as student
+
+from squareloss.errors import UserError
+from squareloss.figures import (
+    figure1,
+    figure2,
+    figure3,
+    figure4,
+    figure5,
+    figure8,
+    figure9,
+    figure10,
+    generalization,
+    style,
+)
+from squareloss.regression import regress
+from squareloss.tables.history import HISTORY
+from squareloss.tables.metrics import COLLAPSE
+
+EPOCHS = 20
+SNAPSHOTS = [0, 1, 4, 20]
+HISTORY_COLUMNS = [column.name for column in HISTORY.columns]
+AT_SNAPSHOTS = [column.name for column in COLLAPSE.columns]
+AT_SNAPSHOTS += ["eq16_printed", "eq16_eq12", "max_norm"]
+MEASURED = HISTORY_COLUMNS + AT_SNAPSHOTS
+
+
+def identity(decay=0.001, init=0.9, noise=0.0, n=1000, recipe="cnn6"):
+    return {
+        "recipe_name": recipe,
+        "weight_decay": decay,
+        "init_scale": init,
+        "label_noise": noise,
+        "n_train": n,
+        "batch_size": 128,
+        "learning_rate": 0.03,
+    }
+
+
+def run(seed, replicates=3, diverged=(), classes=2, **point):
+    """Aggregate rows of one run: random positive numbers, no training error at the end."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for replicate in range(replicates):
+        part = pd.DataFrame({"epoch": range(EPOCHS + 1)}).assign(replicate=replicate)
+        part = part.assign(**identity(**point), classes=classes)
+        for name in MEASURED:
+            part[name] = rng.uniform(0.1, 1, EPOCHS + 1)
+        part["rho"] = part["rho"] * 1000 * part["init_scale"]
+        part.loc[part["epoch"] > 10, "train_error"] = 0.0
+        part.loc[~part["epoch"].isin(SNAPSHOTS), AT_SNAPSHOTS] = np.nan
+        if replicate in diverged:
+            part.loc[part["epoch"] > 2, MEASURED] = np.nan
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def runs(**lists):
+    """Runs over one or two lists of coordinates."""
+    grid = pd.MultiIndex.from_product(lists.values()).to_frame().to_numpy()
+    points = [dict(zip(lists, values, strict=True)) for values in grid]
+    return pd.concat([run(i, **point) for i, point in enumerate(points)], ignore_index=True)
+
+
+def margins_of(seed, replicates=3, diverged=(), samples=200, **point):
+    rng = np.random.default_rng(seed)
+    parts = []
+    for replicate in range(replicates):
+        for epoch in SNAPSHOTS:
+            sd = 1e-4 if epoch < EPOCHS else 1e-6
+            values = rng.normal(1e-3, sd, samples).astype("float32")
+            if replicate in diverged and epoch > 2:
+                values[:] = np.nan
+            part = pd.DataFrame({"sample": range(samples), "margin": values})
+            parts.append(part.assign(**identity(**point), replicate=replicate, epoch=epoch))
+    return pd.concat(parts, ignore_index=True)
+
+
+def arc(decay=0.001, init=0.9):
+    angle = np.linspace(0, 60, 7)
+    mu = np.array([2, 1, 0.2, -0.1, 0.2, 1, 2.5]) * 1e-3
+    rho = np.array([480.0, *[np.nan] * 5, 390.0])
+    frame = pd.DataFrame({"angle": angle, "mu": mu, "M": 1.1 * mu**2 + 1e-9, "rho_trained": rho})
+    point = identity(decay, init)
+    return frame.assign(**point, replicate=0, other=1, epoch=EPOCHS, lambda_eff=decay * 1e-6)
+
+
+def words(figure):
+    """All text of a figure on one line."""
+    figure.canvas.draw()
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    return "\n".join(texts).replace("\n", " ")
+
+
+def line(ax, i=0):
+    return np.asarray(ax.lines[i].get_ydata(), dtype=float)
+
+
+def finals(table, **where):
+    rows = table[table["epoch"] == EPOCHS]
+    for name, value in where.items():
+        rows = rows[rows[name] == value]
+    return rows
+
+
+def assert_labelled(figure):
+    for ax in figure.axes:
+        if ax.axison and ax.get_subplotspec() is not None:
+            grid = ax.get_subplotspec()
+            assert ax.get_ylabel() or not grid.is_first_col(), ax.get_title()
+            assert ax.get_xlabel() or not grid.is_last_row(), ax.get_title()
+
+
+def test_regression_equals_polyfit_and_student():
+    x, y = np.array([1.0, 2, 3, 5, 8]), np.array([2.0, 1, 4, 3, 7])
+    ours = regress(x, y)
+    slope, intercept = np.polyfit(x, y, 1)
+    r = np.corrcoef(x, y)[0, 1]
+    p = 2 * student.sf(abs(r) * math.sqrt(3 / (1 - r**2)), 3)
+    assert ours.points == 5
+    numbers = (ours.slope, ours.intercept, ours.r_squared, ours.p_value)
+    assert numbers == pytest.approx((slope, intercept, r**2, p))
+
+
+def test_regression_p_value_known():
+    # The paper's right panel of R^2 = 0.94 over 4 means: t = sqrt(0.94 * 2 / 0.06), p = 1 - R.
+    x = np.array([-1.0, -1, 1, 1])
+    noise = np.array([1.0, -1, 1, -1]) * math.sqrt(0.06 / 0.94)
+    ours = regress(x, x + noise)
+    assert ours.r_squared == pytest.approx(0.94)
+    assert ours.p_value == pytest.approx(1 - math.sqrt(0.94))  # exact for 4 points; 0.0305
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "points"),
+    [([], [], 0), ([1, 2], [1, 2], 2), ([1, 1, 1], [1, 2, 3], 3), ([1, 2, np.nan], [1, 2, 3], 2)],
+)
+def test_regression_undefined(x, y, points):
+    ours = regress(x, y)
+    assert ours.points == points
+    assert all(map(math.isnan, (ours.slope, ours.intercept, ours.r_squared, ours.p_value)))
+
+
+def test_figure1_shows_both():
+    text = words(figure1.draw("made up"))
+    for part in ("(a)", "(b)", r"$\rho_1$", r"$\rho$", "$V_L$", "made up"):
+        assert part in text
+
+
+def test_figure2_loss_and_equilibrium():
+    arcs = pd.concat([arc(0.0), arc(0.001)])
+    figure = figure2.draw(arcs, "made up")
+    assert_labelled(figure)
+    left, right = figure.axes[:2]
+    assert "0.001" in left.get_title("left")
+    assert "= 0," in right.get_title("left")
+    for ax, one in ((left, arc(0.001)), (right, arc(0.0))):
+        expected = np.where(one["mu"] > 0, one["mu"] / (one["M"] + one["lambda_eff"]), np.nan)
+        np.testing.assert_allclose(line(ax), expected)
+        np.testing.assert_array_equal(line(ax, 1), [480, 390])
+    mesh = left.collections[0]
+    low, high = 390 / 30, 480 * 10
+    rho = np.geomspace(low, high, mesh.get_array().shape[0])
+    one = arc(0.001).iloc[0]
+    loss = 1 - 2 * rho * one["mu"] + rho**2 * (one["M"] + one["lambda_eff"])
+    np.testing.assert_allclose(mesh.get_array()[:, 0], np.clip(loss, 1e-3, 2))
+    assert "speculative" in words(figure)
+
+
+def test_figure2_without_solutions():
+    lost = arc().assign(mu=np.nan, M=np.nan, rho_trained=np.nan)
+    assert "diverged" in words(figure2.draw(lost))
+
+
+def test_figure3_means_and_bands():
+    table = runs(decay=[0.0, 0.001], init=[0.9, 1.0, 1.3])
+    figure = figure3.draw(table, "made up")
+    assert_labelled(figure)
+    axes = np.array(figure.axes).reshape(3, 4)
+    cases = [(0.001, 0.9), (0.001, 1.3), (0.0, 0.9), (0.0, 1.3)]
+    for column, (decay, init) in zip(axes.T, cases, strict=True):
+        assert f"{decay:g}" in column[0].get_title("left")
+        assert f"init {init:g}" in column[0].get_title("left")
+        case = table[(table["weight_decay"] == decay) & (table["init_scale"] == init)]
+        for ax, name in zip(column, ["rho", "train_loss", "test_error"], strict=True):
+            values = case.pivot(index="epoch", columns="replicate", values=name).to_numpy()
+            np.testing.assert_allclose(line(ax), values.mean(1))
+            edge = ax.collections[0].get_paths()[0].vertices[:, 1]
+            top = (values.mean(1) + values.std(1, ddof=1)).max()
+            assert edge.max() == pytest.approx(top)
+    assert [ax.get_yscale() for ax in axes[:, 0]] == ["linear", "log", "linear"]
+    assert "3 replicates" in words(figure)
+
+
+def test_figure4_means_sd_and_lost_groups():
+    table = pd.concat(
+        [run(0, noise=0.0), run(1, noise=0.4, diverged=[1]), run(2, noise=1.0, diverged=[0, 1, 2])]
+    )
+    figure = figure4.draw(table)
+    assert_labelled(figure)
+    for ax, value in zip(figure.axes, ["1/rho", "test_error"], strict=True):
+        (bars,) = ax.containers
+        rows = [finals(table, label_noise=r) for r in (0.0, 0.4)]
+        values = [1 / r["rho"] if value == "1/rho" else r["test_error"] for r in rows]
+        np.testing.assert_allclose(
+            np.asarray(bars[0].get_ydata(), float), [v.mean() for v in values]
+        )
+        spans = [np.ptp(s[:, 1]) / 2 for s in bars[2][0].get_segments()]
+        np.testing.assert_allclose(spans, [v.std() for v in values])
+    text = words(figure)
+    assert "all diverged" in text
+    assert "r = 0.4: 1 of 3; r = 1: 3 of 3" in text
+
+
+@pytest.fixture
+def table5():
+    left, right = runs(init=[0.9, 1.0, 1.2, 1.3]), runs(init=[0.8, 0.9, 1.0, 1.3, 1.5])
+    return pd.concat([left, right.assign(weight_decay=0.0)])
+
+
+def regression_by_hand(table, decay):
+    rows = finals(table, weight_decay=decay).assign(x=lambda f: 1 / f["rho"])
+    means = rows.groupby("init_scale")[["x", "test_error"]].mean()
+    x, y = means["x"].to_numpy(), 1 - means["test_error"].to_numpy()
+    return x, y, np.polyfit(x, y, 1)[0], np.corrcoef(x, y)[0, 1] ** 2
+
+
+def test_figure5_points_line_and_the_papers_numbers(table5):
+    figure = figure5.draw(table5)
+    assert_labelled(figure)
+    printed = {0.001: ("0.94", "0.031", "-18.968"), 0.0: ("0.004", "0.92", "-2.915")}
+    for ax, (decay, paper) in zip(figure.axes, printed.items(), strict=True):
+        x, y, slope, r_squared = regression_by_hand(table5, decay)
+        squares = [bars[0] for bars in ax.containers]
+        assert sorted(s.get_xdata()[0] for s in squares) == pytest.approx(sorted(x))
+        assert sorted(s.get_ydata()[0] for s in squares) == pytest.approx(sorted(y))
+        drawn = ax.lines[-1]
+        assert np.diff(drawn.get_ydata()) / np.diff(drawn.get_xdata()) == pytest.approx(slope)
+        text = "\n".join(t.get_text() for t in ax.texts)
+        ours, theirs = text.splitlines()[-2:]
+        assert theirs.split() == ["paper", *paper, str(len(x))]
+        assert float(ours.split()[1]) == pytest.approx(r_squared, rel=6e-3)
+        assert float(ours.split()[3]) == pytest.approx(slope, rel=1e-4)
+
+
+def test_figure5_table(table5, tmp_path):
+    style.save_table(figure5.tabulate(table5), str(tmp_path / "t"))
+    numbers = pd.read_csv(tmp_path / "t.csv").set_index(["weight_decay", "source"])
+    for decay in (0.001, 0.0):
+        *_, slope, r_squared = regression_by_hand(table5, decay)
+        ours = numbers.loc[(decay, "this study")]
+        assert ours[["slope", "r_squared"]].tolist() == pytest.approx([slope, r_squared])
+    assert numbers.loc[(0.001, "paper"), "p_value"] == 0.031
+    assert numbers.loc[(0.0, "paper"), "slope"] == -2.915
+    assert "| 0 | paper | 0.004 | 0.92 | -2.915 | 5 |" in (tmp_path / "t.md").read_text()
+    assert r"-18.968 & 4 \\" in (tmp_path / "t.tex").read_text()
+
+
+def test_figure5_too_few_points():
+    table = pd.concat([run(0), run(1, init=1.3, diverged=[0, 1, 2])])
+    assert "n/a" in words(figure5.draw(table))
+
+
+@pytest.fixture
+def table6():
+    table = runs(init=[0.1, 0.9], n=[250, 1000])
+    table["n_train"] = table["n_train"].astype(int)
+    stuck = (table["init_scale"] == 0.1) & (table["n_train"] == 250)
+    table.loc[stuck, "train_error"] = 0.5
+    # One replicate of this group misses the premise of the bound.
+    one = (table["init_scale"] == 0.9) & (table["n_train"] == 250) & (table["replicate"] == 2)
+    table.loc[one & (table["epoch"] == EPOCHS), "train_error"] = 0.004
+    return table
+
+
+def test_generalization_table(table6, tmp_path):
+    style.save_table(generalization.tabulate(table6), str(tmp_path / "t"))
+    numbers = pd.read_csv(tmp_path / "t.csv").set_index(["init_scale", "n_train"])
+    late = table6[table6["epoch"].isin([19, 20])]  # the last tenth of 20 epochs
+    for (init, n), row in numbers.iterrows():
+        group = late[(late["init_scale"] == init) & (late["n_train"] == n)]
+        errors = group.groupby("replicate")[["train_error", "test_error"]].mean()
+        gap = errors["test_error"] - errors["train_error"]
+        last = group[group["epoch"] == EPOCHS]
+        fits = last[last["train_error"] == 0]
+        expected = [last["rho"].mean(), last["rho"].std(), errors["test_error"].mean()]
+        columns = ["rho_mean", "rho_sd", "test_error_mean"]
+        assert row[columns].tolist() == pytest.approx(expected)
+        assert row[["gap_mean", "gap_sd"]].tolist() == pytest.approx([gap.mean(), gap.std()])
+        assert row["bound_applies"] == len(fits)
+        assert row["eq16_eq12_mean"] == pytest.approx(fits["eq16_eq12"].mean(), nan_ok=True)
+    markdown = (tmp_path / "t.md").read_text()
+    assert "(2 of 3)" in markdown
+    assert markdown.count("n/a") == 2  # the group that does not start, both forms
+    assert r"$\pm$" in (tmp_path / "t.tex").read_text()
+
+
+def test_generalization_panels(table6):
+    figure = generalization.draw(table6)
+    assert_labelled(figure)
+    numbers = generalization.tabulate(table6).numbers
+    _, bars, bound = figure.axes
+    heights = [bar.get_height() for container in bars.containers[1::2] for bar in container]
+    assert heights == pytest.approx(numbers["gap_mean"].tolist())
+    assert "does not start" in words(figure)
+    assert "init 0.1 with N = 250" in words(figure)
+    slope = next(drawn for drawn in bound.lines if drawn.get_label() == "slope 1")
+    x, y = slope.get_data()
+    assert y[1] / y[0] == pytest.approx(x[1] / x[0])
+    last = finals(table6)
+    shown = {
+        shade: np.concatenate(
+            [np.asarray(d.get_ydata()) for d in bound.lines if d.get_markeredgecolor() == shade]
+        )
+        for shade in {d.get_markeredgecolor() for d in bound.lines}
+    }
+    fails = last[last["train_error"] > 0]
+    both = pd.concat([fails["eq16_eq12"], fails["eq16_printed"]])
+    np.testing.assert_allclose(sorted(shown["0.65"]), sorted(both))
+
+
+def test_generalization_tail_is_a_hundred_epochs_of_a_long_run():
+    table = pd.DataFrame({"epoch": range(1001), **identity()})
+    assert generalization.tail(table)["epoch"].tolist() == list(range(901, 1001))
+
+
+def test_figure8_last_is_red_and_rho_is_the_mean():
+    table = pd.concat([run(0, replicates=2), run(1, init=1.3)])
+    margins = pd.concat([margins_of(0, init=1.3), margins_of(1, diverged=[0])])
+    figure = figure8.draw(table, margins)
+    assert_labelled(figure)
+    left, closer, right = figure.axes
+    filled = [p for p in left.patches if isinstance(p, StepPatch) and p.get_fill()]
+    reds = [same_color(p.get_facecolor()[:3], style.RED) for p in filled]
+    assert reds == [False] * (len(SNAPSHOTS) - 1) + [True]
+    assert same_color(closer.patches[-1].get_facecolor()[:3], style.RED)
+    assert [t.get_text() for t in left.get_yticklabels()] == ["0", "1", "4", "20"]
+    mean = table[table["init_scale"] == 0.9].groupby("epoch")["rho"].mean()
+    np.testing.assert_allclose(line(right, 1), mean)
+    assert "replicate 1" in words(figure)  # 0 diverged
+    # Counts of the last histogram are those of that replicate's last epoch.
+    rows = margins[(margins["init_scale"] == 0.9) & (margins["epoch"] == EPOCHS)]
+    values = rows[rows["replicate"] == 1]["margin"]
+    data = filled[-1].get_data()
+    counts = np.histogram(values, data.edges)[0]
+    peak = figure8.OVERLAP * counts / counts.max()
+    np.testing.assert_allclose(data.values - data.baseline, peak, atol=1e-12)
+
+
+def test_figure8_without_margins():
+    figure = figure8.draw(run(0, diverged=[0, 1, 2]), margins_of(0, diverged=[0, 1, 2]))
+    assert "every replicate diverged" in words(figure)
+
+
+def test_figure9_curves_skip_epochs_without_snapshot():
+    table = run(0, decay=5e-4, diverged=[2])
+    figure = figure9.draw(table)
+    assert_labelled(figure)
+    drawn = {title: ax for ax in figure.axes if (title := ax.get_title(loc="left"))}
+    assert len(drawn) == 6
+    for title, names in {
+        "NC1: variability collapse": ["nc1", "nc1_trace"],
+        "NC2: equal norms": ["nc2_equinorm_means", "nc2_equinorm_weights"],
+        "NC2: equal angles": ["nc2_angle_means", "nc2_angle_weights"],
+        "NC3: self-duality": ["nc3"],
+        "NC4: nearest class mean": ["nc4"],
+    }.items():
+        for i, name in enumerate(names):
+            at = table[table["epoch"].isin(SNAPSHOTS)]
+            mean = [np.nanmean(at[at["epoch"] == epoch][name]) for epoch in SNAPSHOTS]
+            np.testing.assert_allclose(line(drawn[title], i), mean)
+            np.testing.assert_array_equal(drawn[title].lines[i].get_xdata(), SNAPSHOTS)
+    assert drawn["NC1: variability collapse"].get_yscale() == "log"
+    colours = [artist.get_color() for artist in drawn["NC2: equal norms"].lines]
+    assert colours == [style.RED, style.BLUE]
+    assert "1 of 3" in words(figure)
+
+
+def test_figure9_says_what_is_an_identity_for_two_classes_only():
+    assert "always cos = -1" in words(figure9.draw(run(0)))
+    assert "always cos" not in words(figure9.draw(run(0, classes=10)))
+
+
+def test_figure10_histograms_and_sd_within_a_replicate():
+    table = runs(decay=[0.001, 0.0], init=[0.8, 1.5])
+    parts = [
+        margins_of(0, decay=0.001, init=0.8),
+        margins_of(1, decay=0.001, init=1.5, diverged=[1]),
+        margins_of(2, decay=0.0, init=0.8),
+        margins_of(3, decay=0.0, init=1.5, diverged=[0, 1, 2]),
+    ]
+    last = pd.concat([figure10.final(part, table) for part in parts])
+    assert set(last["epoch"]) == {EPOCHS}
+    figure = figure10.draw(table, last)
+    assert_labelled(figure)
+    one = parts[1][parts[1]["epoch"] == EPOCHS].dropna().groupby("replicate")["margin"]
+    text = "\n".join(t.get_text() for t in figure.axes[2].texts)
+    assert style.power(one.std().mean()) in text
+    assert style.power(one.mean().mean()) in text
+    assert "replicates: 2" in text
+    assert "diverged" in figure.axes[3].texts[0].get_text()
+    # Both values of lambda share the axis of an initialisation.
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+
+
+def test_mixed_runs_are_refused():
+    table = pd.concat([run(0), run(1, recipe="other")])
+    with pytest.raises(UserError, match=r"recipe_name.*cnn6, other"):
+        figure3.draw(table)
+
+
+def test_one_replicate_and_nothing_finite_still_draw(tmp_path):
+    for table in (run(0, replicates=1), run(0, diverged=[0, 1, 2])):
+        for draw in (figure3.draw, figure4.draw, figure5.draw, figure9.draw, generalization.draw):
+            draw(table).canvas.draw()
+        style.save_table(generalization.tabulate(table), str(tmp_path / "t"))
+
+
+def test_power():
+    assert style.power(1.09e-4) == r"$1.09\times10^{-4}$"
+    assert style.power(float("nan")) == "n/a"
+
+
+def command(monkeypatch, number, *arguments):
+    """What `python -m squareloss.figures.figureN ...` does."""
+    module = importlib.import_module(f"squareloss.figures.figure{number}")
+    inputs = {1: (), 2: ("landscape",), 8: ("table", "margins"), 10: ("table", "margins")}
+    options = {"inputs": inputs.get(number, ("table",))}
+    options |= {"keep": {8: figure8.chosen, 10: figure10.final}[number]} if number > 7 else {}
+    if hasattr(module, "tabulate"):
+        options["tabulate"] = module.tabulate
+    monkeypatch.setattr(sys, "argv", ["figure", *map(str, arguments)])
+    style.run(module.draw, **options)
+
+
+def test_redraw_is_byte_identical(monkeypatch, tmp_path):
+    table, part = tmp_path / "a.parquet", tmp_path / "m.parquet"
+    run(0).to_parquet(table)
+    margins_of(0).to_parquet(part)
+    written = []
+    for name in ("one", "two"):
+        arguments = ["--table", table, "--margins", part, part, "--made-from", "costs $5 or $6"]
+        command(monkeypatch, 10, *arguments, "--output", tmp_path / name / "figure10")
+        paths = [tmp_path / name / f"figure10.{suffix}" for suffix in ("png", "pdf")]
+        assert sorted((tmp_path / name).iterdir()) == sorted(paths)
+        written.append([path.read_bytes() for path in paths])
+    assert written[0] == written[1]
+    assert b"/FontFile2" in written[0][1]  # embedded TrueType
+
+
+def test_commands_write_their_tables(monkeypatch, tmp_path, table5, table6):
+    for number, table in ((5, table5), (7, table6)):
+        path = tmp_path / "a.parquet"
+        table.to_parquet(path)
+        prefix = tmp_path / f"figure{number}"
+        command(monkeypatch, number, "--table", path, "--output", prefix, "--tables", prefix)
+        made = {path.suffix for path in tmp_path.glob(f"figure{number}.*")}
+        assert made == {".png", ".pdf", ".csv", ".md", ".tex"}
+
+
+def test_unreadable_table_is_one_line(monkeypatch, tmp_path):
+    with pytest.raises(SystemExit, match="squareloss: error"):
+        command(monkeypatch, 3, "--table", tmp_path / "no.parquet", "--output", tmp_path / "f")

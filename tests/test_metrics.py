@@ -1,0 +1,229 @@
+"""Metrics of features and weights against closed forms and brute force."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from squareloss.evaluate import margins, moments, targets
+from squareloss.layers import Linear, forward
+from squareloss.metrics.collapse import class_means, collapse
+from squareloss.metrics.rank import layer_metrics
+from squareloss.tables.metrics import COLLAPSE, LAYERS
+
+
+def orthonormal(rng, rows, columns):
+    """Random matrix with orthonormal columns, or rows if these are fewer."""
+    if rows < columns:
+        return orthonormal(rng, columns, rows).T
+    return np.linalg.qr(rng.normal(size=(rows, columns)))[0]
+
+
+def random_features(rng, n, p, classes):
+    labels = np.r_[np.arange(classes), rng.integers(classes, size=n - classes)]
+    h = rng.normal(size=(n, p)) + rng.normal(size=(classes, p))[labels] + 3
+    return h, rng.normal(size=(classes, p)), labels
+
+
+def collapse_of(h, w, labels, predictions=None):
+    h, w, labels = torch.tensor(h), torch.tensor(w), torch.tensor(labels)
+    if predictions is None:
+        predictions = (h.double() @ w.double().T).argmax(1)
+    return collapse(h, w, labels, torch.as_tensor(predictions))
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_exact_simplex_has_collapsed(classes):
+    rng = np.random.default_rng(classes)
+    vertices = np.eye(classes) - 1 / classes
+    basis = orthonormal(rng, classes + 4, 37)  # orthonormal rows: the span, and the offset
+    span, offset = basis[:classes], 5 * basis[classes]
+    labels = np.repeat(np.arange(classes), 6)
+    h = (0.3 * vertices @ span + offset)[labels]
+    result = collapse_of(h, 7 * vertices @ span, labels)
+    assert result == pytest.approx(dict.fromkeys(result, 0.0), abs=1e-12)
+
+
+def test_collapse_has_the_columns_of_its_table():
+    h, w, labels = random_features(np.random.default_rng(0), 20, 5, 3)
+    assert list(collapse_of(h, w, labels)) == [column.name for column in COLLAPSE.columns]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 6), p=st.integers(6, 20))
+def test_collapse_against_brute_force(seed, classes, p):
+    h, w, labels = random_features(np.random.default_rng(seed), 60, p, classes)
+    result = collapse_of(h, w, labels)
+
+    means = [h[labels == c].mean(0) for c in range(classes)]
+    mu_g = sum(means) / classes
+    sigma_w, sigma_b = np.zeros((p, p)), np.zeros((p, p))
+    for c in range(classes):
+        inside = h[labels == c] - means[c]
+        sigma_w += inside.T @ inside / len(inside) / classes
+        sigma_b += np.outer(means[c] - mu_g, means[c] - mu_g) / classes
+    inverse = np.linalg.pinv(sigma_b, rcond=1e-10, hermitian=True)
+    assert result["nc1"] == pytest.approx(np.trace(sigma_w @ inverse), rel=1e-6)
+    assert result["nc1_trace"] == pytest.approx(np.trace(sigma_w) / np.trace(sigma_b))
+
+    for name, vectors in {"means": [m - mu_g for m in means], "weights": list(w)}.items():
+        norms = [math.sqrt(sum(x * x for x in v)) for v in vectors]
+        mean = sum(norms) / classes
+        sd = math.sqrt(sum((norm - mean) ** 2 for norm in norms) / classes)
+        assert result[f"nc2_equinorm_{name}"] == pytest.approx(sd / mean, abs=1e-12)
+        gaps = [
+            abs(vectors[i] @ vectors[j] / norms[i] / norms[j] + 1 / (classes - 1))
+            for i in range(classes)
+            for j in range(i)
+        ]
+        assert result[f"nc2_angle_{name}"] == pytest.approx(sum(gaps) / len(gaps), abs=1e-12)
+
+    m = np.array([mean - mu_g for mean in means]).T
+    gap = w.T / np.sqrt((w**2).sum()) - m / np.sqrt((m**2).sum())
+    assert result["nc3"] == pytest.approx(np.sqrt((gap**2).sum()))
+
+
+def test_nc1_of_two_classes_by_hand():
+    # mu_c = (+-2, 0), so Sigma_B = diag(4, 0) and only the spread along the first axis counts.
+    h = [[1.0, 5.0], [3.0, -5.0], [-1.0, 7.0], [-3.0, -7.0]]
+    result = collapse_of(h, np.eye(2), [0, 0, 1, 1])
+    assert result["nc1"] == pytest.approx(1 / 4)
+    assert result["nc1_trace"] == pytest.approx((1 + (25 + 49) / 2) / 4)
+
+
+def test_classes_weigh_the_same_when_they_are_not_balanced():
+    h = np.array([[1.0, 5.0], [3.0, -5.0], [-1.0, 7.0], [-3.0, -7.0]])
+    several = np.r_[h, h[:2], h[:2]]
+    expected = collapse_of(h, np.eye(2), [0, 0, 1, 1])
+    result = collapse_of(several, np.eye(2), [0, 0, 1, 1, 0, 0, 0, 0])
+    assert result["nc1_trace"] == pytest.approx(expected["nc1_trace"])
+    assert result["nc1"] == pytest.approx(expected["nc1"])
+
+
+def test_nc4_is_the_share_that_another_mean_is_nearer_to():
+    # Means 1 and 9 (labels as trained on); nearest: 0, 0, 1, 1, and 4.9 is nearer to 1.
+    h = [[-2.9], [1.0], [4.9], [11.0], [7.0]]
+    result = collapse_of(h, [[1.0], [2.0]], [0, 0, 0, 1, 1], predictions=[0, 1, 0, 1, 0])
+    assert result["nc4"] == pytest.approx(2 / 5)
+
+
+def test_float32_features_are_measured_in_float64():
+    rng = np.random.default_rng(1)
+    h, w, labels = random_features(rng, 50, 8, 2)
+    h, w = h.astype(np.float32), w.astype(np.float32)
+    predictions = np.zeros(50, dtype=int)
+    single = collapse_of(h, w, labels, predictions)
+    double = collapse_of(h.astype(float), w.astype(float), labels, predictions)
+    assert single == double
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_diverged_features_give_nan(bad):
+    h, w, labels = random_features(np.random.default_rng(0), 20, 5, 3)
+    h[3, 2] = bad
+    result = collapse_of(h, np.full_like(w, math.nan), labels)
+    assert all(math.isnan(value) for value in result.values())
+
+
+def test_means_that_coincide_do_not_pass_for_collapse():
+    result = collapse_of(np.ones((4, 3)), np.eye(2, 3), [0, 0, 1, 1])
+    assert math.isnan(result["nc1"])
+    assert math.isnan(result["nc1_trace"])
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0], [0, 1, 2]])
+def test_labels_that_do_not_match_the_classes_are_refused(labels):
+    with pytest.raises(ValueError, match="for 2 classes"):
+        class_means(torch.ones(3, 4), torch.tensor(labels), 2)
+
+
+def with_singular_values(rng, s, rows, columns):
+    u, v = orthonormal(rng, rows, len(s)), orthonormal(rng, columns, len(s))
+    return torch.tensor(u @ np.diag(s) @ v.T)
+
+
+def test_layer_metrics_of_known_singular_values():
+    s = np.array([4.0, 2.0, 1.0, 0.1, 0.02, 0.002])
+    result = layer_metrics(with_singular_values(np.random.default_rng(2), s, 9, 30))
+    norm = np.sqrt(21.010404)
+    p = s / 7.122
+    assert result == pytest.approx(
+        {
+            "frobenius_norm": norm,
+            "spectral_norm": 4.0,
+            "stable_rank": 21.010404 / 16,
+            "effective_rank": np.exp(-(p * np.log(p)).sum()),
+            # s / norm = 0.87, 0.44, 0.22, 0.022, 0.0044, 0.00044
+            "rank_1e-3": 5,
+            "rank_1e-2": 4,
+            "rank_4e-2": 3,
+        }
+    )
+    assert {*result, "layer", "update_norm"} == {column.name for column in LAYERS.columns}
+
+
+@given(n=st.integers(1, 12), scale=st.floats(1e-6, 1e6))
+@settings(max_examples=25, deadline=None)
+def test_equal_singular_values_have_full_rank(n, scale):
+    result = layer_metrics(scale * with_singular_values(np.random.default_rng(n), [1.0] * n, n, 20))
+    assert result["stable_rank"] == pytest.approx(n)
+    assert result["effective_rank"] == pytest.approx(n)
+    assert result["rank_4e-2"] == n
+
+
+def test_rank_one():
+    result = layer_metrics(torch.outer(torch.arange(1.0, 6), torch.arange(2.0, 9)))
+    assert result["stable_rank"] == pytest.approx(1)
+    assert result["effective_rank"] == pytest.approx(1, abs=1e-5)
+    assert result["rank_1e-3"] == 1
+
+
+def test_kernels_are_matrices_of_one_row_a_filter():
+    kernel = torch.tensor(np.random.default_rng(3).normal(size=(6, 2, 3, 3)), dtype=torch.float32)
+    rows = np.array([kernel[k].numpy().ravel() for k in range(6)], dtype=float)
+    s = np.linalg.svd(rows, compute_uv=False)
+    result = layer_metrics(kernel)
+    assert result["spectral_norm"] == pytest.approx(s[0])
+    assert result["effective_rank"] == pytest.approx(np.exp(-(s / s.sum() @ np.log(s / s.sum()))))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_diverged_weights_give_nan_and_no_rank(bad):
+    weight = torch.ones(3, 2, 3, 3)
+    weight[0, 0, 0, 0] = bad
+    for name, value in layer_metrics(weight).items():
+        assert value == 0 if name.startswith("rank_") else math.isnan(value), name
+
+
+def test_zero_weights_have_no_rank():
+    result = layer_metrics(torch.zeros(3, 4))
+    assert result["frobenius_norm"] == 0
+    assert result["rank_1e-3"] == 0
+    assert math.isnan(result["stable_rank"])
+
+
+def test_margins_of_a_linear_network_by_hand():
+    v = torch.tensor([[0.6, 0.0], [0.0, 0.8]])  # norm 1
+    x = torch.tensor([[1.0, 0.0], [2.0, 1.0], [0.0, 3.0]]).reshape(3, 1, 1, 2)
+    f_v, h = forward((Linear(2),), (v,), x)
+    assert torch.equal(h, x.flatten(1))
+    labels = torch.tensor([0, 1, 1])
+    # f = (0.6, 0), (1.2, 0.8), (0, 2.4), and the margin is (f_y - f_other) / 2.
+    assert margins(f_v, labels).tolist() == pytest.approx([0.3, -0.2, 1.2])
+    mu, square = moments(f_v, labels)
+    assert mu == pytest.approx((0.3 - 0.2 + 1.2) / 3)
+    assert square == pytest.approx((0.36 + 1.44 + 0.64 + 5.76) / 6)
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_interpolation_has_margin_one_over_rho(classes):
+    labels = torch.arange(classes).repeat(3)
+    rho = 512.0
+    f_v = targets(labels, classes) / rho
+    assert margins(f_v, labels).tolist() == pytest.approx([1 / rho] * len(labels))
+    mu, square = moments(f_v, labels)
+    assert mu == pytest.approx(1 / rho / (classes - 1))
+    assert square == pytest.approx(1 / rho**2 / (classes - 1))

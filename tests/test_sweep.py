@@ -1,0 +1,146 @@
+"""Paths, seeds and the static reading of imports."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_config import raw
+
+from squareloss import config, sweep
+from squareloss.code import SOURCE, code
+from squareloss.spec import Recipe, RunSpec, canonical_json, stream
+
+FINITE = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
+
+
+@given(FINITE | st.integers(0, 10**9))
+def test_a_number_in_a_path_reads_back_as_itself(value):
+    text = sweep.path_value(value)
+    assert float(text) == value
+    assert "/" not in text
+    assert not text.endswith(".0")
+
+
+@given(FINITE, FINITE)
+def test_different_numbers_have_different_paths(a, b):
+    assert (a == b) == (sweep.path_value(a) == sweep.path_value(b)) or a == b == 0
+
+
+def test_runs_are_unique_and_know_their_experiments():
+    study = config.load(raw("config/demo.yaml"))
+    runs = sweep.runs_table(study)
+    assert not runs[list(sweep.POINT_KEYS)].duplicated().any()
+    shared = runs[(runs["wd"] == "0.001") & (runs["init"] == "0.9") & (runs["n"] == "1000")]
+    wanted = {"figure2", "figure3", "figure5", "figure6", "figure8", "figure10"}
+    by_recipe = shared.set_index("recipe")["experiments"]
+    assert set(by_recipe["cnn6"]) == wanted
+    assert set(by_recipe["cnn3"]) == {"figure7"}
+
+
+def test_only_wanted_figures_are_run():
+    base = raw("config/demo.yaml")
+    base["figures"] = ["figure1", "figure9"]
+    assert len(sweep.runs_table(config.load(base))) == 1
+
+
+def test_more_replicates_leave_earlier_blocks_as_they_were():
+    base = raw("config/demo.yaml")
+    specs, data = [], []
+    for replicates in (2, 4):
+        study = config.load(base | {"replicates": replicates})
+        point = sweep.runs_table(study)["point"][0]
+        specs.append([canonical_json(sweep.run_spec(study, point, b)) for b in sweep.blocks(study)])
+        data.append({path: canonical_json(s) for path, s in sweep.data_specs(study).items()})
+    assert specs[1][:1] == specs[0]
+    assert len(specs[1]) == 2
+    assert data[0].items() <= data[1].items()
+    assert RunSpec.model_validate_json(specs[1][1]).replicates == (2, 3)
+
+
+def test_a_spec_survives_its_json():
+    study = config.load(raw())
+    for point in sweep.runs_table(study)["point"]:
+        spec = sweep.run_spec(study, point, 0)
+        text = canonical_json(spec)
+        assert RunSpec.model_validate_json(text) == spec
+        assert json.dumps(json.loads(text), sort_keys=True) == text
+
+
+@given(st.integers(1, 3000), st.integers(3, 20), st.integers(1, 50))
+def test_snapshot_and_evaluation_epochs(epochs, snapshots, every):
+    recipe = Recipe(
+        dataset="d", network="mlp", epochs=epochs, snapshots=snapshots, evaluate_every=every
+    )
+    kept, evaluated = recipe.snapshot_epochs(), recipe.evaluation_epochs()
+    for numbers in (kept, evaluated):
+        assert numbers == sorted(set(numbers))
+        assert (numbers[0], numbers[-1]) == (0, epochs)
+    assert set(kept) <= set(evaluated)
+    assert len(kept) <= snapshots
+    assert all(b - a <= every for a, b in zip(evaluated, evaluated[1:], strict=False))
+
+
+def test_the_paper_keeps_twelve_snapshots():
+    kept = config.load(raw()).recipes["cnn6"].snapshot_epochs()
+    assert len(kept) == 12
+    assert kept[:3] == [0, 1, 2]
+
+
+@given(st.integers(-(2**40), 2**40), st.integers(0, 1000), st.text(max_size=9))
+def test_streams_are_seeds_and_differ(seed, replicate, name):
+    value = stream(seed, replicate, name, "weights")
+    assert 0 <= value < 2**63
+    assert value == stream(seed, replicate, name, "weights")
+    others = [
+        stream(seed + 1, replicate, name, "weights"),
+        stream(seed, replicate + 1, name, "weights"),
+        stream(seed, replicate, name, "batches"),
+    ]
+    assert len({value, *others}) == 4
+
+
+STAGES = ["train", "extract", "landscape", "aggregate", "data.prepare"]
+
+
+@pytest.mark.parametrize("module", [*STAGES, *(f"figures.figure{n}" for n in range(1, 11))])
+def test_code_names_exactly_what_python_loads(module):
+    """Against Python itself: import the module and list what of ours came with it."""
+    script = (
+        f"import sys, squareloss.{module}\n"
+        "print(*(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'squareloss'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = {Path(file) for file in done.stdout.split()}
+    loaded.discard(SOURCE / "squareloss" / "__init__.py")
+    assert {Path(file).resolve() for file in code(module)} == loaded
+
+
+def test_code_keeps_stages_apart():
+    def names(*modules):
+        return {Path(file).name for file in code(*modules)}
+
+    assert "collapse.py" in names("extract")
+    assert not {"collapse.py", "extract.py", "config.py", "metrics.py"} & names("train")
+    assert "figure5.py" not in names("figures.figure3")
+    assert "style.py" not in names("train")
+    assert names("train", "networks.cnn3") - names("train") == {"cnn3.py"}
+    with pytest.raises(FileNotFoundError, match="no module"):
+        code("no.such.module")
+
+
+def test_planning_imports_no_torch():
+    script = (
+        "import sys, yaml\n"
+        "from squareloss import code, config, sweep\n"
+        "study = config.load(yaml.safe_load(open('config.yaml')))\n"
+        "sweep.data_specs(study)\n"
+        "sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    )
+    root = Path(__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0

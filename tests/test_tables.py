@@ -1,0 +1,122 @@
+"""The Parquet tables: what is written comes back, with types and metadata, and is documented."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from squareloss.spec import Point
+from squareloss.tables.document import TABLES, document
+from squareloss.tables.schema import IDENTITY, read
+
+POINT = Point(
+    recipe_name="cnn6",
+    weight_decay=1e-3,
+    init_scale=0.9,
+    label_noise=0.2,
+    n_train=100,
+    batch_size=32,
+    learning_rate=0.03,
+)
+# Values that a narrower or wider type would change.
+SAMPLES = {
+    "float64": [0.1, 1e300, float("nan")],
+    "float32": [0.5, -3.25, float("nan")],
+    "int64": [0, 2**40, -1],
+    "int32": [0, 2**20, -1],
+    "int8": [0, 9, -1],
+    "bool": [True, False, True],
+    "string": ["eq16", "", "é"],
+}
+ROWS = range(3)
+
+
+def sample_rows(table):
+    return [
+        {column.name: SAMPLES[column.type][row] for column in table.columns}
+        | {"replicate": row, "epoch": 10 * row}
+        for row in ROWS
+    ]
+
+
+@pytest.fixture(params=TABLES, ids=lambda table: table.name)
+def table(request):
+    return request.param
+
+
+def test_documentation_is_that_of_the_schemas():
+    path = Path(__file__).parents[1] / "docs" / "tables.md"
+    assert path.read_text() == document(), "run python -m squareloss.tables.document"
+
+
+def test_documentation_names_every_column(table):
+    section = document().split(f"## `{table.name}`")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| `")]
+    assert [line.split("`")[1] for line in lines] == [column.name for column in table.columns]
+    cells = {line.replace("\\|", "").count("|") for line in lines}
+    assert cells == {6}, "a | in a text ends the cell"
+
+
+def test_round_trip(table, tmp_path):
+    path = tmp_path / "new" / "part.parquet"
+    rows = sample_rows(table)
+    table.write(path, POINT, rows)
+    frame = pd.read_parquet(path)
+    columns = [*IDENTITY, *table.columns]
+    assert list(frame.columns) == [column.name for column in columns]
+    for column in columns:
+        if column.type == "string":
+            assert pd.api.types.is_string_dtype(frame[column.name])
+        else:
+            assert frame[column.name].dtype == np.dtype(column.type)
+    for name, value in POINT.model_dump().items():
+        assert (frame[name] == value).all()
+    for name in rows[0]:
+        expected = pd.Series([row[name] for row in rows])
+        assert frame[name].equals(expected.astype(frame[name].dtype)), name
+    assert len(read([path, path])) == 2 * len(ROWS)
+
+
+def test_a_row_of_arrays_stands_for_many_rows(table, tmp_path):
+    rows = sample_rows(table)
+    arrays = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    table.write(tmp_path / "many.parquet", POINT, rows)
+    table.write(tmp_path / "one.parquet", POINT, [arrays | {"replicate": 7}])
+    many, one = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("many", "one"))
+    pd.testing.assert_frame_equal(one, many.assign(replicate=7))
+
+
+def test_metadata_holds_unit_meaning_and_equation(table, tmp_path):
+    path = tmp_path / "part.parquet"
+    table.write(path, POINT, sample_rows(table))
+    schema = pq.read_schema(path)
+    for column in (*IDENTITY, *table.columns):
+        metadata = schema.field(column.name).metadata
+        assert metadata[b"unit"].decode() == column.unit != ""
+        assert metadata[b"meaning"].decode() == column.meaning != ""
+        assert metadata[b"equation"].decode() == column.equation
+
+
+def test_equal_rows_are_equal_bytes(table, tmp_path):
+    for name in ("a.parquet", "b.parquet"):
+        table.write(tmp_path / name, POINT, sample_rows(table))
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_missing_column_is_refused(table, tmp_path):
+    rows = sample_rows(table)
+    missing = table.columns[-1].name
+    del rows[1][missing]
+    with pytest.raises(KeyError, match=missing):
+        table.write(tmp_path / "part.parquet", POINT, rows)
+    assert not list(tmp_path.iterdir())
+
+
+def test_extra_column_is_refused(table, tmp_path):
+    rows = sample_rows(table)
+    rows[2]["surprise"] = 1.0
+    with pytest.raises(KeyError, match="surprise"):
+        table.write(tmp_path / "part.parquet", POINT, rows)
+    assert not list(tmp_path.iterdir())

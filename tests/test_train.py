@@ -1,0 +1,260 @@
+"""Training: reproducible, independent of company, honest about divergence, and its tables right."""
+
+import json
+import math
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+
+from squareloss.data.split import write_split
+from squareloss.evaluate import square_loss, targets
+from squareloss.extract import extract_block
+from squareloss.landscape import POSITIONS, arc_rows
+from squareloss.layers import build, forward
+from squareloss.optimize import sgd
+from squareloss.snapshots import open_snapshots
+from squareloss.spec import Schedule, canonical_json
+from squareloss.tables.history import HISTORY
+from squareloss.train import initial_model, load_data, train_block, train_epoch
+
+
+def courses(spec, split):
+    """Rows of `history` and snapshots of every replicate."""
+    results, _ = train_block(spec, split)
+    return {r: (result.rows, result.snapshots) for r, result in results.items()}
+
+
+def same(a, b):
+    (rows_a, kept_a), (rows_b, kept_b) = a, b
+    assert kept_a.keys() == kept_b.keys()
+    for key in kept_a:
+        assert torch.equal(kept_a[key].nan_to_num(9.0), kept_b[key].nan_to_num(9.0)), key
+    pd.testing.assert_frame_equal(pd.DataFrame(rows_a), pd.DataFrame(rows_b), check_exact=True)
+
+
+def test_a_replicate_takes_the_same_course_alone_in_company_and_in_any_order(split, make_spec):
+    together = courses(make_spec(), split)
+    reversed_ = courses(make_spec(replicates=(3, 2, 1, 0)), split)
+    for replicate in range(4):
+        alone = courses(make_spec(replicates=(replicate,)), split)[replicate]
+        same(alone, together[replicate])
+        same(alone, reversed_[replicate])
+
+
+def test_replicates_runs_and_study_seeds_differ(split, make_spec):
+    def last_rho(**changes):
+        return courses(make_spec(replicates=(0,), **changes), split)[0][0][-1]["rho"]
+
+    rhos = [last_rho(), last_rho(seed=8), last_rho(weight_decay=2e-3)]
+    rhos.append(courses(make_spec(replicates=(1,)), split)[1][0][-1]["rho"])
+    assert len(set(rhos)) == 4
+
+
+def test_it_learns(split, make_spec):
+    rows = courses(make_spec(epochs=40, replicates=(0,)), split)[0][0]
+    assert rows[0]["train_loss"] > 0.5
+    assert rows[-1]["train_error"] == 0
+    assert rows[-1]["test_error"] == 0
+    assert rows[-1]["margin_sd"] / rows[-1]["mean_margin"] < 0.5
+
+
+@pytest.mark.parametrize("normalization", ["wn", "lm", "bn", "none"])
+def test_history_obeys_equation_11(split, make_spec, normalization):
+    rows = courses(make_spec(normalization=normalization, replicates=(0,)), split)[0][0]
+    for row in rows:
+        rho, mu, m = row["rho"], row["mu"], row["M"]
+        assert row["train_loss"] == pytest.approx(1 - 2 * rho * mu + rho**2 * m, rel=1e-4, abs=1e-5)
+        assert row["mean_margin"] == pytest.approx(mu, rel=1e-4, abs=1e-9)
+        penalty = row["lambda_eff"] * rho**2
+        assert penalty == pytest.approx(1e-3 * row["rho_top"] ** 2, rel=1e-6)
+
+
+def test_history_is_what_the_snapshot_gives(split, make_spec):
+    spec = make_spec(replicates=(1,))
+    results, _ = train_block(spec, split)
+    last = results[1].rows[-1]
+    kept = {k.split("/")[2]: t for k, t in results[1].snapshots.items() if k.startswith("1/3/")}
+    weights = [kept[f"weight{k}"] for k in (1, 2, 3)]
+    x = torch.from_numpy((split.train_images / 255 - split.mean) / split.std).float()
+    f = kept["rho_top"] * forward(build("cnn3", 2, 0.125, "stride"), weights, x)[0]
+    labels = torch.from_numpy(split.train_labels)
+    loss = square_loss(f, targets(labels, 2)).item()
+    assert last["train_loss"] == pytest.approx(loss, rel=1e-4)
+    assert last["train_error"] == (f.argmax(1) != labels).float().mean().item()
+    rho = abs(kept["rho_top"].item()) * math.prod(w.norm().item() for w in weights)
+    assert last["rho"] == pytest.approx(rho, rel=1e-5)
+
+
+def test_a_full_batch_step_does_not_depend_on_how_the_batch_is_cut(split, make_spec):
+    spec = make_spec(optimizer="gd", replicates=(0,))
+    data = load_data(spec, split, 0, torch.device("cpu"))
+    ends = []
+    for size in (40, 7):
+        point = spec.point.model_copy(update={"batch_size": size})
+        sized = spec.model_copy(update={"point": point})
+        model = initial_model(sized, data, 0, "same")
+        optimizer = sgd(model.parameters(), spec.recipe, 0.05, 1e-3)
+        for epoch in range(3):
+            train_epoch(model, optimizer, sized, data, epoch, torch.Generator().manual_seed(0))
+        ends.append(model.weights())
+    for a, b in zip(*ends, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_the_learning_rate_in_history_follows_the_schedule(split, make_spec):
+    schedule = Schedule(name="step", milestones=(0.5,), factor=0.1)
+    rows = courses(make_spec(schedule=schedule, epochs=4, replicates=(0,)), split)[0][0]
+    rates = {row["epoch"]: row["lr"] for row in rows}
+    assert rates == pytest.approx({0: 0.05, 1: 0.05, 2: 0.05, 3: 0.005, 4: 0.005})
+
+
+def test_update_norm_is_the_way_of_one_epoch(split, make_spec):
+    results, _ = train_block(make_spec(epochs=2, snapshots=4, replicates=(0,)), split)
+    kept = results[0].snapshots
+    assert kept["0/0/update_norm"].isnan().all()
+    for k in (1, 2, 3):
+        one, two = (kept[f"0/{epoch}/weight{k}"] for epoch in (1, 2))
+        way = (two / two.norm() - one / one.norm()).norm().item()
+        assert kept["0/2/update_norm"][k - 1].item() == pytest.approx(way, rel=1e-4)
+        assert way > 0
+
+
+def test_snapshots_are_copies(split, make_spec):
+    for normalization in ("wn", "lm", "bn", "none"):
+        results, _ = train_block(make_spec(normalization=normalization, replicates=(0,)), split)
+        kept = results[0].snapshots
+        for name in ("weight1", "weight3", "rho_top"):
+            values = [kept[f"0/{epoch}/{name}"] for epoch in (0, 3)]
+            assert not torch.equal(*values), (normalization, name)
+
+
+@pytest.mark.parametrize("layer_norms", ["initial", "unit"])
+def test_the_scale_enters_the_initial_rho(split, make_spec, layer_norms):
+    def initial(scale):
+        spec = make_spec(init_scale=scale, layer_norms=layer_norms, rho_top=5, replicates=(0,))
+        return courses(spec, split)[0][0][0]
+
+    small, large = initial(0.5), initial(2.0)
+    if layer_norms == "unit":
+        assert (small["rho"], large["rho"]) == (pytest.approx(2.5), pytest.approx(10))
+        assert large["lambda_eff"] == pytest.approx(1e-3)
+    else:
+        # Three layers, each four times as large; the two runs draw different weights.
+        assert large["rho"] / small["rho"] == pytest.approx(4**3, rel=0.5)
+
+
+def run_cli(tmp_path, spec, split):
+    write_split(tmp_path / "split.safetensors", split)
+    command = [sys.executable, "-m", "squareloss.train", "--spec", canonical_json(spec)]
+    for option, name in [
+        ("data", "split.safetensors"),
+        ("run", "run.json"),
+        ("snapshots", "snapshots.safetensors"),
+        ("history", "history.parquet"),
+    ]:
+        command += [f"--{option}", str(tmp_path / name)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_diverged_run_is_recorded_and_its_metrics_are_missing(tmp_path, split, make_spec):
+    spec = make_spec(learning_rate=1e4, normalization="none", init_scale=3.0, replicates=(0, 1))
+    done = run_cli(tmp_path, spec, split)
+    assert done.returncode == 0, done.stderr
+    assert "diverged at epoch" in done.stderr
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run["diverged"] is True
+    assert run["diverged_at"]["0"] >= 1
+    history = pd.read_parquet(tmp_path / "history.parquet")
+    assert history.groupby("replicate")["epoch"].apply(list).tolist() == [[0, 1, 2, 3]] * 2
+    last = history[history["epoch"] == 3]
+    assert last[["train_loss", "rho", "test_error"]].isna().all(axis=None)
+    assert history[history["epoch"] == 0].notna().all(axis=None)
+    rows = extract_block(spec, str(tmp_path / "snapshots.safetensors"), split)
+    for name, measured in [("margins", "margin"), ("collapse", "nc1"), ("layers", "stable_rank")]:
+        by_epoch = {
+            epoch: [np.isnan(r[measured]).all() for r in rows[name] if r["epoch"] == epoch]
+            for epoch in spec.recipe.snapshot_epochs()
+        }
+        assert not any(by_epoch[0]), name
+        assert all(by_epoch[3]), name
+    ends = [r for r in rows["bounds"] if r["epoch"] == 3]
+    assert all(math.isnan(r["value"]) and math.isnan(r["train_error"]) for r in ends)
+    assert not any(r["applies"] for r in ends)
+
+
+def test_the_same_spec_gives_the_same_files_and_a_log(tmp_path, split, make_spec):
+    spec = make_spec(replicates=(0, 1))
+    files = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        done = run_cli(tmp_path / name, spec, split)
+        assert done.returncode == 0, done.stderr
+        files.append(
+            [
+                (tmp_path / name / f).read_bytes()
+                for f in ("snapshots.safetensors", "history.parquet")
+            ]
+        )
+    assert files[0] == files[1]
+    lines = [line for line in done.stderr.splitlines() if line.startswith("replicate 1 epoch")]
+    assert len(lines) == 4
+    assert all(word in lines[-1] for word in ("loss", "rho", "train error", "test error"))
+    run = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert run["spec"] == json.loads(canonical_json(spec))
+    assert run["diverged"] is False
+    assert run["samples_per_second"] > 0
+    assert run["torch"] == torch.__version__
+
+
+def test_a_missing_split_is_one_line(tmp_path, split, make_spec):
+    done = run_cli(tmp_path, make_spec(), split)
+    (tmp_path / "split.safetensors").write_bytes(b"")
+    before = (tmp_path / "run.json").read_bytes()
+    command = [sys.executable, "-m", "squareloss.train", "--spec", canonical_json(make_spec())]
+    for option in ("data", "run", "snapshots", "history"):
+        command += [
+            f"--{option}",
+            str(tmp_path / {"data": "split.safetensors"}.get(option, option)),
+        ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "split.safetensors" in done.stderr
+    assert not (tmp_path / "history").exists()
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_landscape_ends_are_the_trained_networks(tmp_path, split, make_spec):
+    spec = make_spec(replicates=(0, 1), epochs=20)
+    results, _ = train_block(spec, split)
+    tensors = {k: t for result in results.values() for k, t in result.snapshots.items()}
+    safetensors.torch.save_file(tensors, tmp_path / "s.safetensors")
+    x = torch.from_numpy((split.train_images / 255 - split.mean) / split.std).float()
+    with open_snapshots(str(tmp_path / "s.safetensors")) as snapshots:
+        ends = [snapshots.get(r, 20) for r in (0, 1)]
+        rows = arc_rows(spec, *ends, torch.from_numpy(split.train_labels), x)
+    assert len(rows) == POSITIONS
+    for row, result in zip((rows[0], rows[-1]), results.values(), strict=True):
+        assert row["mu"] == pytest.approx(result.rows[-1]["mu"], rel=1e-4)
+        assert row["M"] == pytest.approx(result.rows[-1]["M"], rel=1e-4)
+        assert row["rho_trained"] == pytest.approx(result.rows[-1]["rho"], rel=1e-5)
+    angles = [row["angle"] for row in rows]
+    assert angles[0] == pytest.approx(0, abs=1e-6)
+    assert all(a < b for a, b in pairwise(angles))
+    stacked = [torch.cat([(w / w.norm()).flatten() for w in end.weights]) for end in ends]
+    signs = [math.copysign(1, end.rho_top) for end in ends]
+    assert signs == [1, 1]
+    cosine = (stacked[0] @ stacked[1]).item() / 3
+    assert angles[-1] == pytest.approx(math.degrees(math.acos(cosine)), rel=1e-3)
+
+
+def test_every_column_of_history_is_written(split, make_spec):
+    results, _ = train_block(make_spec(replicates=(0,)), split)
+    names = {column.name for column in HISTORY.columns} | {"replicate", "epoch"}
+    assert all(row.keys() == names for row in results[0].rows)

@@ -1,0 +1,16 @@
+rule aggregate:
+    """All scalars of an experiment in one table: what its figures read."""
+    input:
+        history=lambda wildcards: parts("history", wildcards.experiment),
+        collapse=lambda wildcards: parts("collapse", wildcards.experiment),
+        bounds=lambda wildcards: parts("bounds", wildcards.experiment),
+        code=code("aggregate"),
+    output:
+        f"{RESULTS}/aggregate/{{experiment}}.parquet",
+    log:
+        f"{RESULTS}/logs/aggregate/{{experiment}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    shell:
+        "python -m squareloss.aggregate --history {input.history:q} --collapse {input.collapse:q}"
+        " --bounds {input.bounds:q} --output {output:q} > {log:q} 2>&1"

@@ -1,0 +1,85 @@
+# What every stage needs: the checked config, the table of runs, and who depends on what.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.utils import Paramspace
+
+from squareloss import sweep
+from squareloss.code import code
+from squareloss.config import load
+from squareloss.errors import UserError
+from squareloss.spec import canonical_json
+
+# Jobs call `python`: let it be the one that runs Snakemake, activated or not.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+report: "../report/workflow.rst"
+
+
+wildcard_constraints:
+    block=r"\d+",
+
+
+def or_exit(function, *args):
+    """Call `function`; a mistake in the config ends Snakemake with its one line."""
+    try:
+        return function(*args)
+    except UserError as error:
+        sys.exit(f"squareloss: error: {error}")
+
+
+STUDY = or_exit(load, config)
+RESULTS = f"{STUDY.results}/{STUDY.study}"
+RUNS = sweep.runs_table(STUDY)
+# The whole point is one wildcard: recipe=cnn6/wd=0.001/init=0.9/noise=0/n=10000/batch=128/lr=0.03
+POINTS = Paramspace(RUNS[list(sweep.POINT_KEYS)], param_sep="=", single_wildcard="point")
+RUNS.index = list(POINTS.instance_patterns)
+SPLITS = sweep.data_specs(STUDY)
+
+
+def point(wildcards):
+    """The `Point` that a path names."""
+    return RUNS.at[wildcards.point, "point"]
+
+
+def recipe(wildcards):
+    """The recipe of the run that a path names."""
+    return STUDY.recipes[point(wildcards).recipe_name]
+
+
+def run_spec(wildcards):
+    """What the training job must do, as canonical JSON."""
+    return canonical_json(sweep.run_spec(STUDY, point(wildcards), int(wildcards.block)))
+
+
+def split(wildcards):
+    """The prepared split that a run reads."""
+    path = sweep.split_path(STUDY, point(wildcards), int(wildcards.block))
+    return f"{RESULTS}/data/{path}"
+
+
+def parts(table, experiment, blocks=None):
+    """Every part of a metric table that an experiment is made of; all blocks unless told which."""
+    runs = RUNS[RUNS["experiments"].map(lambda names: experiment in names)]
+    return [
+        f"{RESULTS}/metrics/{table}/{path}/block={block}.parquet"
+        for path in runs.index
+        for block in (sweep.blocks(STUDY) if blocks is None else blocks)
+    ]
+
+
+def experiment(figure):
+    """The experiment that feeds a figure."""
+    return or_exit(sweep.experiment_of, STUDY, figure)
+
+
+def aggregated(figure):
+    """The aggregated table that a figure is drawn from."""
+    return f"{RESULTS}/aggregate/{experiment(figure)}.parquet"
+
+
+def made_from(figure):
+    """The line at the foot of a figure: data, networks, N, epochs, replicates."""
+    return sweep.made_from(STUDY, experiment(figure))

@@ -1,0 +1,51 @@
+rule extract:
+    """Every metric table of one block, from its snapshots."""
+    input:
+        run=rules.train.output.run,
+        snapshots=rules.train.output.snapshots,
+        data=split,
+        code=lambda wildcards: code("extract", f"networks.{recipe(wildcards).network}"),
+    output:
+        margins=f"{RESULTS}/metrics/margins/{{point}}/block={{block}}.parquet",
+        collapse=f"{RESULTS}/metrics/collapse/{{point}}/block={{block}}.parquet",
+        layers=f"{RESULTS}/metrics/layers/{{point}}/block={{block}}.parquet",
+        bounds=f"{RESULTS}/metrics/bounds/{{point}}/block={{block}}.parquet",
+    log:
+        f"{RESULTS}/logs/extract/{{point}}/block={{block}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: STUDY.threads
+    shell:
+        "python -m squareloss.extract --run {input.run:q} --snapshots {input.snapshots:q}"
+        " --data {input.data:q} --margins {output.margins:q} --collapse {output.collapse:q}"
+        " --layers {output.layers:q} --bounds {output.bounds:q} 2> {log:q}"
+
+
+rule landscape:
+    """The loss along the arc between two replicates of a block, for Figure 2."""
+    input:
+        run=rules.train.output.run,
+        snapshots=rules.train.output.snapshots,
+        data=split,
+        code=lambda wildcards: code("landscape", f"networks.{recipe(wildcards).network}"),
+    output:
+        f"{RESULTS}/metrics/landscape/{{point}}/block={{block}}.parquet",
+    log:
+        f"{RESULTS}/logs/landscape/{{point}}/block={{block}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: STUDY.threads
+    shell:
+        "python -m squareloss.landscape --run {input.run:q} --snapshots {input.snapshots:q}"
+        " --data {input.data:q} --output {output:q} 2> {log:q}"
+
+
+rule metrics:
+    """Every metric table of every run of the study."""
+    input:
+        [
+            f"{RESULTS}/metrics/{table}/{path}/block={block}.parquet"
+            for table in ("history", "margins", "collapse", "layers", "bounds")
+            for path in RUNS.index
+            for block in sweep.blocks(STUDY)
+        ],

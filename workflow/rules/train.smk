@@ -1,0 +1,29 @@
+rule train:
+    """Train one block of replicates of one run."""
+    input:
+        data=split,
+        code=lambda wildcards: code("train", f"networks.{recipe(wildcards).network}"),
+    output:
+        run=f"{RESULTS}/runs/{{point}}/block={{block}}/run.json",
+        snapshots=f"{RESULTS}/runs/{{point}}/block={{block}}/snapshots.safetensors",
+        history=f"{RESULTS}/metrics/history/{{point}}/block={{block}}.parquet",
+    log:
+        f"{RESULTS}/logs/train/{{point}}/block={{block}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: STUDY.threads
+    params:
+        spec=run_spec,
+    shell:
+        "python -m squareloss.train --spec {params.spec:q} --data {input.data:q} --run {output.run:q}"
+        " --snapshots {output.snapshots:q} --history {output.history:q} 2> {log:q}"
+
+
+rule runs:
+    """Every trained run of the study."""
+    input:
+        [
+            f"{RESULTS}/runs/{path}/block={block}/run.json"
+            for path in RUNS.index
+            for block in sweep.blocks(STUDY)
+        ],
