@@ -9,7 +9,8 @@ import pytest
 
 from squareloss.spec import Point
 from squareloss.tables.document import TABLES, document
-from squareloss.tables.schema import IDENTITY, read
+from squareloss.tables.parts import read
+from squareloss.tables.schema import IDENTITY
 
 POINT = Point(
     recipe_name="cnn6",

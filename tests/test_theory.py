@@ -187,7 +187,7 @@ def test_eq16_without_a_norm():
 
 
 def test_rows_of_the_bounds_table():
-    rows = evaluate_bounds(10.0, 50.0, 6, 10000, 0.05, train_error=0.0, test_error=0.1)
+    rows = evaluate_bounds(10.0, 50.0, 6, 10000, 0.05, train_error=0.0)
     assert [row["bound"] for row in rows] == ["eq16_printed", "eq16_eq12"]
     for row, value in zip(rows, EQ16[0][3:], strict=True):
         assert row.keys() == {column.name for column in BOUNDS.columns}
@@ -197,5 +197,5 @@ def test_rows_of_the_bounds_table():
 
 
 def test_bounds_do_not_apply_without_fitting():
-    rows = evaluate_bounds(10.0, 50.0, 6, 10000, 0.05, train_error=1e-4, test_error=0.1)
+    rows = evaluate_bounds(10.0, 50.0, 6, 10000, 0.05, train_error=1e-4)
     assert [row["applies"] for row in rows] == [False, False]

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from squareloss.errors import run_stage
 from squareloss.files import whole
-from squareloss.tables.schema import IDENTITY, read
+from squareloss.tables.parts import read
+from squareloss.tables.schema import IDENTITY
 
 KEYS = [column.name for column in IDENTITY]
 

@@ -33,13 +33,12 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def snapshot_rows(
-    snapshot: Snapshot, spec: RunSpec, split: Split, labels: Tensor, train_x: Tensor, test_x: Tensor
+    snapshot: Snapshot, spec: RunSpec, split: Split, labels: Tensor, train_x: Tensor
 ) -> Rows:
     """Rows of every metric table for one snapshot, without `replicate` and `epoch`."""
     recipe = spec.recipe
     layers = build(recipe.network, int(labels.max()) + 1, recipe.width, recipe.downsample)
     f_v, h = snapshot.outputs(layers, train_x)
-    test_f_v, _ = snapshot.outputs(layers, test_x)
     margin = margins(f_v, labels)
     return {
         MARGINS.name: [
@@ -64,7 +63,6 @@ def snapshot_rows(
             n=len(labels),
             delta=DELTA,
             train_error=error(f_v, labels),
-            test_error=error(test_f_v, torch.from_numpy(split.test_labels)),
         ),
     }
 
@@ -82,10 +80,8 @@ def missing_snapshot(spec: RunSpec, labels: Tensor, train_x: Tensor) -> Snapshot
 
 def extract_block(spec: RunSpec, snapshots_path: str, split: Split) -> Rows:
     """Rows of all tables for every replicate and snapshot epoch of a block."""
-    train_x, test_x = (
-        torch.from_numpy(x).contiguous(memory_format=torch.channels_last)
-        for x in inputs(split, spec.recipe.images)
-    )
+    train_x = torch.from_numpy(inputs(split, spec.recipe.images)[0])
+    train_x = train_x.contiguous(memory_format=torch.channels_last)
     rows: Rows = {table.name: [] for table in METRICS}
     wanted = [(r, e) for r in spec.replicates for e in spec.recipe.snapshot_epochs()]
     with open_snapshots(snapshots_path) as snapshots:
@@ -96,7 +92,7 @@ def extract_block(spec: RunSpec, snapshots_path: str, split: Split) -> Rows:
             else:
                 print(f"replicate {replicate} has no epoch {epoch}: diverged", file=sys.stderr)
                 snapshot = missing_snapshot(spec, labels, train_x)
-            found = snapshot_rows(snapshot, spec, split, labels, train_x, test_x)
+            found = snapshot_rows(snapshot, spec, split, labels, train_x)
             for name, table in found.items():
                 rows[name] += [row | {"replicate": replicate, "epoch": epoch} for row in table]
     return rows

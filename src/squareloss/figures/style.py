@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 
 from squareloss.errors import UserError, run_stage
 from squareloss.files import whole
-from squareloss.tables.schema import IDENTITY, read
+from squareloss.tables.parts import read
+from squareloss.tables.schema import IDENTITY
 
 # Seaborn's colour-blind safe palette, and a red that tells from its blue for everybody.
 SERIES = sns.color_palette("colorblind").as_hex()

@@ -56,7 +56,6 @@ BOUNDS = Table(
         Column("layers", "int64", "1", "depth L"),
         Column("delta", "float64", "1", "failure probability"),
         Column("train_error", "float64", "1", "share of the training set misclassified"),
-        Column("test_error", "float64", "1", "share of the test set misclassified"),
     ),
 )
 

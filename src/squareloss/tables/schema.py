@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -86,8 +85,3 @@ class Table:
 
 def _length(row: dict[str, Any]) -> int:
     return next((len(v) for v in row.values() if isinstance(v, np.ndarray)), 1)
-
-
-def read(paths: list[str] | list[Path]) -> pd.DataFrame:
-    """Concatenate Parquet parts of one table, in the order given."""
-    return pd.concat([pq.read_table(path, partitioning=None).to_pandas() for path in paths])

@@ -53,7 +53,6 @@ def evaluate_bounds(
     n: int,
     delta: float,
     train_error: float,
-    test_error: float,
 ) -> list[dict[str, str | float | int | bool]]:
     """Rows of the table `bounds`, one a bound, for the product norm `rho` and max ||x|| `max_norm`.
 
@@ -66,7 +65,6 @@ def evaluate_bounds(
         "layers": layers,
         "delta": delta,
         "train_error": train_error,
-        "test_error": test_error,
     }
     return [
         {
