@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from workflow_copy import copy_repository, snakemake
 
 from squareloss.data.split import Split
 from squareloss.spec import Point, Recipe, RunSpec, Schedule
@@ -66,3 +67,13 @@ def make_spec():
         return RunSpec(point=Point(**point), recipe=Recipe(**recipe), **rest)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A copy of the repository in which the tiny study has been run."""
+    folder = tmp_path_factory.mktemp("finished")
+    copy_repository(folder)
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder

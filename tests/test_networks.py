@@ -1,6 +1,7 @@
 """Networks, parametrisations and the training step against closed forms and other libraries."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -202,7 +203,7 @@ def test_layer_norms_stay_frozen_along_training(normalization, layer_norms, mome
 
 def test_the_multiplier_is_equation_4():
     model = small_model("lm", "unit", rho_top=20.0)
-    x, labels, e = batch()
+    x, _, e = batch()
     square_loss(model.outputs(x), e).backward()
     with torch.no_grad():
         f_v = model.outputs(x) / model.rho_top
@@ -232,7 +233,7 @@ def distance_after(lr, steps, rho_top, retract=True):
 
 def orders(errors):
     """Convergence orders between successive halvings of the step."""
-    return [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
+    return [math.log2(a / b) for a, b in pairwise(errors)]
 
 
 def test_wn_and_lm_agree_to_second_order_in_one_step():

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_snapshot_and_evaluation_epochs(epochs, snapshots, every):
         assert (numbers[0], numbers[-1]) == (0, epochs)
     assert set(kept) <= set(evaluated)
     assert len(kept) <= snapshots
-    assert all(b - a <= every for a, b in zip(evaluated, evaluated[1:], strict=False))
+    assert all(b - a <= every for a, b in pairwise(evaluated))
 
 
 def test_the_paper_keeps_twelve_snapshots():

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 import squareloss.data.sources
+import squareloss.figures
 import squareloss.networks
 from squareloss.errors import UserError
 from squareloss.spec import (
@@ -21,24 +22,13 @@ from squareloss.spec import (
     Name,
     NonNegative,
     Positive,
+    Real,
     Recipe,
     Schedule,
     Share,
     Strict,
 )
 
-FigureName = Literal[
-    "figure1",
-    "figure2",
-    "figure3",
-    "figure4",
-    "figure5",
-    "figure6",
-    "figure7",
-    "figure8",
-    "figure9",
-    "figure10",
-]
 DIAGRAMS = {"figure1"}  # drawn, not measured: needs no experiment
 
 
@@ -111,7 +101,7 @@ class Sweep(Strict):
 class Experiment(Strict):
     """One or more grids, and the figures they feed."""
 
-    feeds: tuple[FigureName, ...] = Field(min_length=1)
+    feeds: tuple[Name, ...] = Field(min_length=1)
     sweeps: tuple[Sweep, ...] = Field(min_length=1)
 
 
@@ -123,9 +113,14 @@ class Study(Strict):
     seed: Integer = 0
     replicates: Count = Field(description="independent seeds of every run")
     block_size: Count = Field(description="replicates trained by one job")
+    delta: Annotated[Real, Field(gt=0, lt=1)] = Field(
+        0.05, description="probability with which a generalisation bound may fail"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count = Field(1, description="CPU threads of a training job")
-    figures: tuple[FigureName, ...] = Field(min_length=1)
+    figures: tuple[Name, ...] = Field(
+        min_length=1, description="modules of squareloss.figures to draw"
+    )
     datasets: dict[Name, Dataset] = Field(min_length=1)
     recipes: dict[Name, Recipe] = Field(min_length=1)
     baseline: Baseline
@@ -175,6 +170,9 @@ def _check_recipes(study: Study) -> None:
 
 
 def _check_experiments(study: Study) -> None:
+    figures = [name for name in modules_of(squareloss.figures) if name.startswith("figure")]
+    for figure in study.figures:
+        _check_choice("figures", figure, figures)
     fed = {figure for experiment in study.experiments.values() for figure in experiment.feeds}
     for figure in study.figures:
         if figure not in fed | DIAGRAMS:
@@ -183,6 +181,8 @@ def _check_experiments(study: Study) -> None:
                 f"add `feeds: [{figure}]` to one of: {', '.join(study.experiments)}"
             )
     for name, experiment in study.experiments.items():
+        for figure in experiment.feeds:
+            _check_choice(f"experiments.{name}.feeds", figure, figures)
         for i, sweep in enumerate(experiment.sweeps):
             grid = sweep.grid(study.baseline)
             for recipe in grid["recipe"]:
