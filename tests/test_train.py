@@ -102,7 +102,7 @@ def test_a_full_batch_step_does_not_depend_on_how_the_batch_is_cut(split, make_s
         optimizer = sgd(model.parameters(), spec.recipe, 0.05, 1e-3)
         for epoch in range(3):
             train_epoch(model, optimizer, sized, data, epoch, torch.Generator().manual_seed(0))
-        ends.append(model.weights())
+        ends.append(model.weights)
     for a, b in zip(*ends, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
@@ -110,7 +110,7 @@ def test_a_full_batch_step_does_not_depend_on_how_the_batch_is_cut(split, make_s
 def test_the_learning_rate_in_history_follows_the_schedule(split, make_spec):
     schedule = Schedule(name="step", milestones=(0.5,), factor=0.1)
     rows = courses(make_spec(schedule=schedule, epochs=4, replicates=(0,)), split)[0][0]
-    rates = {row["epoch"]: row["lr"] for row in rows}
+    rates = {row["epoch"]: row["current_lr"] for row in rows}
     assert rates == pytest.approx({0: 0.05, 1: 0.05, 2: 0.05, 3: 0.005, 4: 0.005})
 
 

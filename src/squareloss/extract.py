@@ -1,7 +1,7 @@
 """The extraction job: every metric table of one block, from its snapshots.
 
     python -m squareloss.extract --run run.json --snapshots snapshots.safetensors --data SPLIT \
-        --margins P --collapse P --layers P --bounds P
+        --delta 0.05 --margins P --collapse P --layers P --bounds P
 """
 
 import argparse
@@ -27,15 +27,16 @@ from squareloss.spec import RunSpec
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
 from squareloss.theory.bounds import evaluate_bounds
 
-DELTA = 0.05  # failure probability of the bounds, as in the notes
-
 Rows = dict[str, list[dict[str, Any]]]
 
 
 def snapshot_rows(
-    snapshot: Snapshot, spec: RunSpec, split: Split, labels: Tensor, train_x: Tensor
+    snapshot: Snapshot, spec: RunSpec, split: Split, labels: Tensor, train_x: Tensor, delta: float
 ) -> Rows:
-    """Rows of every metric table for one snapshot, without `replicate` and `epoch`."""
+    """Rows of every metric table for one snapshot, without `replicate` and `epoch`.
+
+    `delta` is the probability with which a bound may fail.
+    """
     recipe = spec.recipe
     layers = build(recipe.network, int(labels.max()) + 1, recipe.width, recipe.downsample)
     f_v, h = snapshot.outputs(layers, train_x)
@@ -61,7 +62,7 @@ def snapshot_rows(
             max_norm=train_x.flatten(1).norm(dim=1).max().item(),
             layers=len(layers),
             n=len(labels),
-            delta=DELTA,
+            delta=delta,
             train_error=error(f_v, labels),
         ),
     }
@@ -78,7 +79,7 @@ def missing_snapshot(spec: RunSpec, labels: Tensor, train_x: Tensor) -> Snapshot
     return Snapshot(weights, math.nan, [math.nan] * len(weights), running=[])
 
 
-def extract_block(spec: RunSpec, snapshots_path: str, split: Split) -> Rows:
+def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float) -> Rows:
     """Rows of all tables for every replicate and snapshot epoch of a block."""
     train_x = torch.from_numpy(inputs(split, spec.recipe.images)[0])
     train_x = train_x.contiguous(memory_format=torch.channels_last)
@@ -92,7 +93,7 @@ def extract_block(spec: RunSpec, snapshots_path: str, split: Split) -> Rows:
             else:
                 print(f"replicate {replicate} has no epoch {epoch}: diverged", file=sys.stderr)
                 snapshot = missing_snapshot(spec, labels, train_x)
-            found = snapshot_rows(snapshot, spec, split, labels, train_x)
+            found = snapshot_rows(snapshot, spec, split, labels, train_x, delta)
             for name, table in found.items():
                 rows[name] += [row | {"replicate": replicate, "epoch": epoch} for row in table]
     return rows
@@ -103,11 +104,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for option in ("run", "snapshots", "data", *(table.name for table in METRICS)):
         parser.add_argument(f"--{option}", required=True)
+    parser.add_argument("--delta", type=float, required=True)
     args = parser.parse_args()
     run = json.loads(Path(args.run).read_text())
     spec = RunSpec.model_validate(run["spec"])
     torch.set_num_threads(spec.threads)
-    rows = extract_block(spec, args.snapshots, read_split(args.data))
+    rows = extract_block(spec, args.snapshots, read_split(args.data), args.delta)
     for table in METRICS:
         table.write(getattr(args, table.name), spec.point, rows[table.name])
         print(f"{table.name}: {len(rows[table.name])} rows", file=sys.stderr)

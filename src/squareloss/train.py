@@ -118,7 +118,7 @@ def evaluate(model: Model, spec: RunSpec, data: TrainingData, epoch: int, lr: fl
     loss = LOSSES[spec.recipe.loss]
     train, test = all_outputs(model, data.train_x), all_outputs(model, data.test_x)
     rho_top = model.rho_top.item()
-    rho = product_norm([w.detach() for w in model.weights()], rho_top, model.normalization)
+    rho = product_norm([w.detach() for w in model.weights], rho_top, model.normalization)
     f_v = train / rho  # the sign of rho_top is folded into V_L, so f_W = rho f_V with rho > 0
     margin = margins(f_v, data.train_labels).double()
     mu, m = moments(f_v, data.train_labels)
@@ -129,7 +129,7 @@ def evaluate(model: Model, spec: RunSpec, data: TrainingData, epoch: int, lr: fl
         "train_error": error(train, data.train_labels),
         "test_loss": loss(test, targets(data.test_labels, data.classes)).item(),
         "test_error": error(test, data.test_labels),
-        "lr": lr,
+        "current_lr": lr,
         "rho": rho,
         "rho_top": rho_top,
         "lambda_eff": spec.point.weight_decay * (rho_top / rho) ** 2,
@@ -149,7 +149,7 @@ def _kept(tensor: Tensor) -> Tensor:
 def snapshot(model: Model, before: list[Tensor] | None) -> dict[str, Tensor]:
     """Weights W_k and rho_top now, and how far each V_k is from `before` (NaN without one)."""
     with torch.no_grad():
-        weights = [_kept(w) for w in model.weights()]
+        weights = [_kept(w) for w in model.weights]
         update = [
             math.nan if before is None else (w / w.norm() - old).norm().item()
             for w, old in zip(weights, before or weights, strict=True)
@@ -167,7 +167,7 @@ def snapshot(model: Model, before: list[Tensor] | None) -> dict[str, Tensor]:
 
 def directions(model: Model) -> list[Tensor]:
     """V_k of every layer, on the CPU."""
-    return [(w / w.norm()).detach().cpu() for w in model.weights()]
+    return [(w / w.norm()).detach().cpu() for w in model.weights]
 
 
 def train_epoch(
@@ -198,9 +198,9 @@ def train_epoch(
             group["lr"] = learning_rate(
                 recipe.schedule, point.learning_rate, epoch, recipe.epochs, step, steps
             )
-        model.remove_radial_gradients()
+        model.gradients_to_parameters()
         optimizer.step()
-        model.retract()
+        model.parameters_to_weights()
         optimizer.zero_grad()
 
 

@@ -11,7 +11,7 @@ HISTORY = Table(
         Column("train_error", "float64", "1", "share misclassified, against the labels trained on"),
         Column("test_loss", "float64", "1", "the same loss on the test set"),
         Column("test_error", "float64", "1", "share of the test set misclassified"),
-        Column("lr", "float64", "1", "learning rate of the epoch that ended"),
+        Column("current_lr", "float64", "1", "learning rate of the epoch that ended"),
         Column("rho", "float64", "1", "product of the layers' Frobenius norms and |rho_top|"),
         Column("rho_top", "float64", "1", "the learnable top scalar; its sign is kept here"),
         Column("lambda_eff", "float64", "1", "lambda (rho_top / rho)^2, what acts on rho^2"),

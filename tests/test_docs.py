@@ -1,0 +1,72 @@
+"""What the documents tell a reader to do, done."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from workflow_copy import ROOT, copy_repository, snakemake
+
+
+def blocks(path, language):
+    """Fenced code blocks of a language in a Markdown file."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / path).read_text(), re.M | re.S)
+
+
+def test_the_readmes_pandas_examples_run(finished):
+    examples = blocks("README.md", "python")
+    assert len(examples) >= 3
+    for example in examples:
+        script = example.replace("results/demo", "results/tiny")
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=finished,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory):
+    """A copy of the repository with every file of docs/extending.md in it."""
+    folder = tmp_path_factory.mktemp("extended")
+    copy_repository(folder)
+    for block in blocks("docs/extending.md", "(?:yaml|python)"):
+        head, body = block.split("\n", 1)
+        name = head.removeprefix("# ")
+        if name.startswith("append to "):
+            with (folder / name.removeprefix("append to ")).open("a") as file:
+                file.write("\n\n" + body)
+        else:
+            assert not (folder / name).exists()
+            (folder / name).write_text(body)
+    return folder
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(
+    ("study", "figure", "folders"),
+    [
+        ("my-noise", "figure4", ["noise=0", "noise=0.5"]),
+        ("my-digits", "figure3", ["n=200"]),
+        ("my-network", "figure3", ["init=0.9", "init=1.3"]),
+        ("my-figure", "figure_margin_sd", ["init=0.9", "init=1.3"]),
+    ],
+)
+def test_the_examples_of_extending_run(extended, study, figure, folders):
+    done = snakemake(extended, figure, overlays=("tiny.yaml", f"config/{study}.yaml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = extended / "results" / study
+    assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
+    for folder in folders:
+        assert list(results.rglob(f"{folder}/**/run.json"))
+
+
+def test_files_the_documents_name_exist():
+    texts = {path: path.read_text() for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]}
+    for path, text in texts.items():
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+            assert (path.parent / target).exists(), (path.name, target)

@@ -1,0 +1,229 @@
+"""The workflow, run on a tiny study in a copy of the repository: what reruns, and what does not."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+from workflow_copy import planned, snakemake
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture
+def study(finished, tmp_path):
+    """A fresh copy of the finished study, to change at will; times of files are kept."""
+    folder = tmp_path / "study"
+    shutil.copytree(finished, folder)
+    return folder
+
+
+def edit(path, old="", new="\n# A comment is a change too.\n"):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1) if old else text + new)
+
+
+def overlay(folder, old, new):
+    edit(folder / "tiny.yaml", old, new)
+
+
+def digests(folder):
+    return {
+        path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((folder / "results").rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_everything_is_there(finished):
+    results = finished / "results" / "tiny"
+    for figure in ("figure1", "figure2", "figure3", "figure5"):
+        assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
+        assert (results / "figures" / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
+    assert len(list((results / "runs").rglob("run.json"))) == 2
+    for table in ("history", "margins", "collapse", "layers", "bounds"):
+        assert len(list((results / "metrics" / table).rglob("*.parquet"))) == 2
+    # Hive paths read as one data set, the keys beside the typed columns.
+    frame = pd.read_parquet(results / "metrics" / "history")
+    assert sorted(frame["init"].astype(float).unique()) == [0.9, 1.3]
+    assert (frame["init"].astype(float) == frame["init_scale"]).all()
+    assert frame.query("weight_decay == 0.001")["replicate"].nunique() == 2
+    logs = list((results / "logs").rglob("*.log"))
+    assert any("replicate 0 epoch 2: loss" in log.read_text() for log in logs)
+    assert not list(results.rglob(".*"))  # no temporary file stays
+
+
+def test_a_second_run_does_nothing(study):
+    before = digests(study)
+    done = snakemake(study)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+    assert digests(study) == before
+
+
+def test_touching_every_file_reruns_nothing(study):
+    for path in study.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            path.touch()
+    assert planned(study) == {}
+
+
+def test_one_more_initialisation_trains_one_run(study):
+    overlay(study, "[0.9, 1.3]", "[0.9, 1.3, 1.1]")
+    jobs = planned(study)
+    assert jobs["train"] == jobs["extract"] == 1
+    assert set(jobs) == {"train", "extract", "aggregate", "figure3"}
+
+
+def test_one_more_block_trains_that_block_only(study):
+    overlay(study, "replicates: 2", "replicates: 4")
+    before = digests(study)
+    jobs = planned(study)
+    assert (jobs["train"], jobs["extract"], jobs["prepare_split"]) == (2, 2, 1)
+    done = snakemake(study, "metrics")
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = digests(study)
+    assert {path: after[path] for path in before} == before
+    assert {path.parts[-2:][0] for path in after if "block=1" in str(path)} >= {"block=1"}
+
+
+def test_editing_a_figure_redraws_that_figure_only(study):
+    edit(study / "src/squareloss/figures/figure5.py")
+    assert planned(study) == {"figure5": 1}
+
+
+def test_editing_the_style_redraws_figures_and_trains_nothing(study):
+    edit(study / "src/squareloss/figures/style.py")
+    assert planned(study) == {f"figure{n}": 1 for n in (1, 2, 3, 5)}
+
+
+def test_editing_a_metric_extracts_again_and_does_not_train(study):
+    edit(study / "src/squareloss/metrics/collapse.py")
+    jobs = planned(study)
+    assert jobs["extract"] == 2
+    assert set(jobs) == {"extract", "aggregate", "figure3", "figure5"}
+
+
+def test_editing_the_training_loop_trains_again(study):
+    edit(study / "src/squareloss/train.py")
+    jobs = planned(study)
+    assert jobs["train"] == 2
+    assert "prepare_split" not in jobs
+
+
+def test_editing_another_network_or_source_reruns_nothing(study):
+    edit(study / "src/squareloss/networks/cnn3.py")
+    edit(study / "src/squareloss/data/sources/cifar10.py")
+    edit(study / "src/squareloss/config.py")
+    assert planned(study) == {}
+
+
+def test_a_deleted_aggregate_is_rebuilt_without_its_neighbours(study):
+    path = study / "results/tiny/aggregate/figure5.parquet"
+    before = path.read_bytes()
+    path.unlink()
+    assert planned(study, str(path.relative_to(study))) == {"aggregate": 1}
+    assert planned(study) == {"aggregate": 1, "figure5": 1}
+    assert snakemake(study).returncode == 0
+    assert path.read_bytes() == before
+
+
+def test_a_deleted_metric_is_extracted_for_its_run_alone(study):
+    before = digests(study)
+    [path] = (study / "results/tiny/metrics/margins").rglob("*init=1.3/**/*.parquet")
+    path.unlink()
+    jobs = planned(study)
+    assert jobs["extract"] == 1
+    assert "train" not in jobs
+    assert snakemake(study).returncode == 0
+    after = digests(study)
+    assert {p for p in before if before[p] != after[p]} <= {p for p in before if "logs" in p.parts}
+
+
+def test_one_figure_can_be_made_alone(study):
+    shutil.rmtree(study / "results/tiny/figures")
+    assert planned(study, "figure5") == {"figure5": 1}
+    assert snakemake(study, "figure5").returncode == 0
+    assert sorted(path.name for path in (study / "results/tiny/figures").iterdir()) == [
+        "figure5.pdf",
+        "figure5.png",
+    ]
+
+
+def test_numbers_given_on_the_command_line_are_numbers(study):
+    assert planned(study, "--config", "baseline={weight_decay: 1e-3}") == {}
+    jobs = planned(study, "figure5", "--config", "seed=3")
+    assert jobs["train"] == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "wanted"),
+    [
+        ("baseline={weight_decay: -1}", "baseline.weight_decay"),
+        ("sed=3", "did you mean 'seed'"),
+        ("baseline={n_train: 1000000}", "up to 4960"),
+    ],
+)
+def test_a_mistake_in_the_config_is_one_line_and_no_traceback(study, setting, wanted):
+    done = snakemake(study, "-n", "--config", setting)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    [line] = [line for line in done.stderr.splitlines() if "squareloss: error" in line]
+    assert wanted in line
+    assert len(done.stderr.strip().splitlines()) <= 2
+
+
+def test_a_failed_job_leaves_its_reason_and_earlier_results(study):
+    before = digests(study)
+    overlay(study, "n_test: 40", "n_test: 60")
+    target = next((study / "results/tiny/data").rglob("*.safetensors"))
+    edit(
+        study / "src/squareloss/data/split.py",
+        "def write_split",
+        "raise OSError\n\n\ndef write_split",
+    )
+    done = snakemake(study)
+    assert done.returncode != 0
+    assert "log" in done.stdout + done.stderr
+    kept = {path: digest for path, digest in digests(study).items() if "logs" not in path.parts}
+    lost = {path for path in before if "logs" not in path.parts and kept.get(path) != before[path]}
+    assert lost <= {target.relative_to(study)}
+
+
+def test_every_rule_that_can_be_asked_for_says_what_it_is(finished):
+    done = snakemake(finished, "--list-rules")
+    listing = done.stdout + done.stderr
+    for rule in ["all", "data", "runs", "metrics", *(f"figure{n}" for n in range(1, 11))]:
+        assert re.search(rf"^\s*{rule}\n\s+\S.*\.", listing, re.M), (rule, listing)
+
+
+def test_the_paper_study_plans(finished):
+    assert planned(finished, overlays=())["train"] == 32
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: the report is not opened")
+def test_the_report_opens_in_a_browser(study, tmp_path):
+    done = snakemake(study, "--report", "report.html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (study / "report.html").read_text()
+    assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?:', page)
+    dom = subprocess.run(
+        [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            f"--user-data-dir={tmp_path / 'chromium'}", "--virtual-time-budget=8000",
+            "--dump-dom", f"file://{study / 'report.html'}",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout  # fmt: skip
+    assert "Figures" in dom
+    assert "Tables" in dom
+    assert "Square Loss" in dom

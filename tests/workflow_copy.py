@@ -1,0 +1,48 @@
+"""Running Snakemake in a copy of the repository."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PARTS = ["Snakefile", "config.yaml", "config", "workflow", "src", "profiles", "envs"]
+SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
+
+
+def copy_repository(folder: Path) -> None:
+    """Copy what the workflow needs, and the tiny study, into `folder`."""
+    for name in PARTS:
+        source = ROOT / name
+        if source.is_dir():
+            skip = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(source, folder / name, ignore=skip)
+        else:
+            shutil.copy2(source, folder / name)
+    shutil.copy2(ROOT / "tests" / "tiny.yaml", folder / "tiny.yaml")
+
+
+def snakemake(folder, *arguments, overlays=("tiny.yaml",)):
+    """Run Snakemake in a copy of the repository, on that copy's package."""
+    # Not activated on purpose: the jobs must find their Python by themselves.
+    environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "PATH": "/usr/bin:/bin"}
+    command = [SNAKEMAKE, *arguments, "--cores", "2"]
+    if overlays:
+        command += ["--configfile", *overlays]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def planned(folder, *arguments, overlays=("tiny.yaml",)):
+    """Number of jobs by rule that Snakemake would run."""
+    done = snakemake(folder, "-n", *arguments, overlays=overlays)
+    assert done.returncode == 0, done.stdout + done.stderr
+    stats = re.search(r"^Job stats:\n(.*?)\n\n", done.stdout + done.stderr, re.M | re.S)
+    if stats is None:
+        assert "Nothing to be done" in done.stdout + done.stderr
+        return {}
+    lines = (line.split() for line in stats[1].splitlines()[2:])
+    return {name: int(count) for name, count in lines if name not in ("total", "all")}
