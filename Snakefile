@@ -16,7 +16,8 @@ include: "workflow/rules/paper.smk"
 
 
 rule all:
-    """Every figure and table of the study (the default)."""
+    """Every figure, table and metric of the study (the default)."""
     default_target: True
     input:
         [f"{RESULTS}/figures/{figure}.png" for figure in STUDY.figures],
+        rules.metrics.input,

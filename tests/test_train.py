@@ -175,7 +175,7 @@ def test_a_diverged_run_is_recorded_and_its_metrics_are_missing(tmp_path, split,
     last = history[history["epoch"] == 3]
     assert last[["train_loss", "rho", "test_error"]].isna().all(axis=None)
     assert history[history["epoch"] == 0].notna().all(axis=None)
-    rows = extract_block(spec, str(tmp_path / "snapshots.safetensors"), split)
+    rows = extract_block(spec, str(tmp_path / "snapshots.safetensors"), split, delta=0.05)
     for name, measured in [("margins", "margin"), ("collapse", "nc1"), ("layers", "stable_rank")]:
         by_epoch = {
             epoch: [np.isnan(r[measured]).all() for r in rows[name] if r["epoch"] == epoch]

@@ -1,5 +1,5 @@
 # What every stage needs: the checked config, the table of runs, and who depends on what.
-import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from squareloss.errors import UserError
 from squareloss.spec import canonical_json
 
 # Jobs call `python`: let it be the one that runs Snakemake, activated or not.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
 report: "../report/workflow.rst"
@@ -52,6 +52,11 @@ def recipe(wildcards):
 def run_spec(wildcards):
     """What the training job must do, as canonical JSON."""
     return canonical_json(sweep.run_spec(STUDY, point(wildcards), int(wildcards.block)))
+
+
+def data_spec(wildcards):
+    """How to prepare the split that a path names."""
+    return SPLITS[f"{wildcards.split}.safetensors"]
 
 
 def split(wildcards):

@@ -1,9 +1,7 @@
 rule prepare_split:
     """Draw one split from its image source: indices, labels before and after noise, statistics."""
     input:
-        code=lambda wildcards: code(
-            "data.prepare", f"data.sources.{SPLITS[wildcards.split + '.safetensors'].source}"
-        ),
+        code=lambda wildcards: code("data.prepare", f"data.sources.{data_spec(wildcards).source}"),
     output:
         f"{RESULTS}/data/{{split}}.safetensors",
     log:

@@ -15,8 +15,10 @@ rule extract:
     conda:
         "../../envs/conda.yaml"
     threads: STUDY.threads
+    params:
+        delta=STUDY.delta,
     shell:
-        "python -m squareloss.extract --run {input.run:q} --snapshots {input.snapshots:q}"
+        "python -m squareloss.extract --delta {params.delta} --run {input.run:q} --snapshots {input.snapshots:q}"
         " --data {input.data:q} --margins {output.margins:q} --collapse {output.collapse:q}"
         " --layers {output.layers:q} --bounds {output.bounds:q} 2> {log:q}"
 
