@@ -9,7 +9,7 @@ rule prepare_split:
     conda:
         "../../envs/conda.yaml"
     params:
-        spec=lambda wildcards: canonical_json(SPLITS[wildcards.split + ".safetensors"]),
+        spec=lambda wildcards: canonical_json(data_spec(wildcards)),
     shell:
         "python -m squareloss.data.prepare --spec {params.spec:q} --output {output:q} > {log:q} 2>&1"
 

@@ -26,17 +26,11 @@ def panel(ax: Axes, margins: pd.DataFrame, edges: np.ndarray, colour: str) -> No
         return
     ax.hist(margins["margin"], edges.tolist(), color=colour, histtype="stepfilled", alpha=0.85)
     numbers = within(margins)
-    ax.text(
-        0.985,
-        0.93,
-        f"mean {style.power(numbers['mean'])}\nsd {style.power(numbers['sd'])}\n"
-        f"replicates: {numbers['count']:.0f}",
-        transform=ax.transAxes,
-        ha="right",
-        va="top",
-        size=7.5,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
+    text = (
+        f"mean {style.power(numbers['mean'])},  sd {style.power(numbers['sd'])},  "
+        f"replicates: {numbers['count']:.0f}"
     )
+    ax.text(1, 1.03, text, transform=ax.transAxes, ha="right", va="bottom", size=7.5)
 
 
 def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Figure:

@@ -39,7 +39,8 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         ax.set_title(rf"$\lambda$ = {decay:g},  init {init:g}")
     for ax in axes[2]:
         ax.set_xlabel("epoch")
-    style.foot(figure, made_from, style.replicates(table, "weight_decay", "init_scale"))
+    replicates = style.replicates(table, "weight_decay", "init_scale")
+    style.foot(figure, made_from, replicates, style.LOG_AXES)
     return figure
 
 

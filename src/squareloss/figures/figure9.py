@@ -108,7 +108,8 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
             rf"{first['recipe_name']}, {first['classes']} classes, $\lambda$ = "
             rf"{first['weight_decay']:g}, learning rate {first['learning_rate']:g}"
         )
-    style.foot(figure, made_from, style.replicates(table, "weight_decay", "init_scale"))
+    replicates = style.replicates(table, "weight_decay", "init_scale")
+    style.foot(figure, made_from, replicates, style.LOG_AXES)
     return figure
 
 

@@ -28,6 +28,7 @@ RED = "#c4161c"
 RUN = [column.name for column in IDENTITY if column.name not in ("replicate", "epoch")]
 SIGNS = {"weight_decay": "λ", "init_scale": "init", "label_noise": "r", "n_train": "N"}
 FOOT_SIZE = 6.5
+LOG_AXES = "On log axes: the mean, and thin lines for the replicates."
 
 Keep = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 
@@ -146,16 +147,19 @@ def mean_sd(table: pd.DataFrame, by: str | list[str], column: str) -> pd.DataFra
 
 
 def curve(ax: Axes, table: pd.DataFrame, column: str, **line: Any) -> None:
-    """Mean of `column` against the epoch with a band of one sd over the replicates."""
+    """Mean of `column` against the epoch, with a band of one sd over the replicates.
+
+    On a log axis, where mean - sd may be negative, the replicates themselves as thin lines.
+    """
     stats = mean_sd(table, "epoch", column)
     (drawn,) = ax.plot(stats.index, stats["mean"], **line)
-    low = stats["mean"] - stats["sd"]
+    colour = drawn.get_color()
     if ax.get_yscale() == "log":
-        # A band that reaches zero would stretch a log axis without end.
-        low = low.clip(lower=stats["mean"].where(stats["mean"] > 0).min() / 3)
-    ax.fill_between(
-        stats.index, low, stats["mean"] + stats["sd"], color=drawn.get_color(), alpha=0.25, lw=0
-    )
+        for _, one in table[np.isfinite(table[column])].groupby("replicate"):
+            ax.plot(one["epoch"], one[column], color=colour, lw=0.6, alpha=0.55, zorder=1)
+    else:
+        band = stats["mean"] - stats["sd"], stats["mean"] + stats["sd"]
+        ax.fill_between(stats.index, *band, color=colour, alpha=0.25, lw=0)
     if stats.empty:
         nothing(ax)
 
