@@ -14,11 +14,11 @@ import torch
 
 from squareloss.data.split import write_split
 from squareloss.evaluate import square_loss, targets
-from squareloss.extract import extract_block
+from squareloss.extract import extract_block, snapshot_rows
 from squareloss.landscape import POSITIONS, arc_rows
 from squareloss.layers import build, forward
 from squareloss.optimize import sgd
-from squareloss.snapshots import open_snapshots
+from squareloss.snapshots import Snapshot, open_snapshots
 from squareloss.spec import Schedule, canonical_json
 from squareloss.tables.history import HISTORY
 from squareloss.train import initial_model, load_data, train_block, train_epoch
@@ -252,6 +252,24 @@ def test_landscape_ends_are_the_trained_networks(tmp_path, split, make_spec):
     assert signs == [1, 1]
     cosine = (stacked[0] @ stacked[1]).item() / 3
     assert angles[-1] == pytest.approx(math.degrees(math.acos(cosine)), rel=1e-3)
+
+
+def test_a_negative_top_scalar_is_the_same_network_with_its_last_layer_negated(split, make_spec):
+    spec = make_spec(replicates=(0,))
+    results, _ = train_block(spec, split)
+    kept = {k.split("/")[2]: t for k, t in results[0].snapshots.items() if k.startswith("0/3/")}
+    weights = [kept[f"weight{k}"] for k in (1, 2, 3)]
+    updates = kept["update_norm"].tolist()
+    x = torch.from_numpy((split.train_images / 255 - split.mean) / split.std).float()
+    labels = torch.from_numpy(split.train_labels)
+    plus = Snapshot(weights, 2.0, updates, [])
+    minus = Snapshot([*weights[:-1], -weights[-1]], -2.0, updates, [])
+    rows = [snapshot_rows(s, spec, split, labels, x, delta=0.05) for s in (plus, minus)]
+    for table in ("margins", "collapse", "layers", "bounds"):
+        for a, b in zip(rows[0][table], rows[1][table], strict=True):
+            for name in a:
+                np.testing.assert_array_equal(a[name], b[name], err_msg=f"{table} {name}")
+    assert rows[0]["collapse"][0]["nc3"] < 2**0.5  # aligned rather than opposed
 
 
 def test_every_column_of_history_is_written(split, make_spec):

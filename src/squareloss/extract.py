@@ -50,7 +50,7 @@ def snapshot_rows(
                 "true_label": split.train_labels,
             }
         ],
-        COLLAPSE.name: [collapse(h, snapshot.weights[-1], labels, f_v.argmax(1))],
+        COLLAPSE.name: [collapse(h, snapshot.classifier, labels, f_v.argmax(1))],
         LAYERS.name: [
             {"layer": k, "update_norm": update} | layer_metrics(weight)
             for k, (weight, update) in enumerate(

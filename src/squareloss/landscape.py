@@ -30,9 +30,7 @@ POSITIONS = 41  # along the arc, ends included
 
 def directions(snapshot: Snapshot) -> list[Tensor]:
     """V_k of every layer, the sign of rho_top folded into the last."""
-    v = [w / w.norm() for w in snapshot.weights]
-    v[-1] = v[-1] * math.copysign(1, snapshot.rho_top)
-    return v
+    return [w / w.norm() for w in (*snapshot.weights[:-1], snapshot.classifier)]
 
 
 def angle(a: Tensor, b: Tensor) -> float:

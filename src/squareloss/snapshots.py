@@ -1,5 +1,6 @@
 """Reading the weights that training kept: networks as they were at the snapshot epochs."""
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,11 @@ class Snapshot:
     def rho(self) -> float:
         """Product norm, > 0; the sign of rho_top belongs to V_L."""
         return product_norm(self.weights, self.rho_top, "bn" if self.running else "")
+
+    @property
+    def classifier(self) -> Tensor:
+        """Last layer's weights (C, p) with the sign of rho_top, so that f_W = |rho_top| W_L h."""
+        return self.weights[-1] * math.copysign(1, self.rho_top)
 
     def outputs(
         self, layers: tuple[Layer, ...], x: Tensor, batch: int = 500
