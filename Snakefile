@@ -20,4 +20,5 @@ rule all:
     default_target: True
     input:
         [f"{RESULTS}/figures/{figure}.png" for figure in STUDY.figures],
+        [f"{RESULTS}/aggregate/{name}.parquet" for name in EXPERIMENTS],
         rules.metrics.input,

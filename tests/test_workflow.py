@@ -197,7 +197,7 @@ def test_every_rule_that_can_be_asked_for_says_what_it_is(finished):
     done = snakemake(finished, "--list-rules")
     listing = done.stdout + done.stderr
     for rule in ["all", "data", "runs", "metrics", *(f"figure{n}" for n in range(1, 11))]:
-        assert re.search(rf"^\s*{rule}\n\s+\S.*\.", listing, re.M), (rule, listing)
+        assert re.search(rf"^{rule} \(\S.*\.\)$", listing, re.M), (rule, listing)
 
 
 def test_the_paper_study_plans(finished):

@@ -184,19 +184,20 @@ def _check_experiments(study: Study) -> None:
         for figure in experiment.feeds:
             _check_choice(f"experiments.{name}.feeds", figure, figures)
         for i, sweep in enumerate(experiment.sweeps):
-            grid = sweep.grid(study.baseline)
-            for recipe in grid["recipe"]:
-                _check_choice(
-                    f"experiments.{name}.sweeps[{i}].recipe" if sweep.recipe else "baseline.recipe",
-                    recipe,
-                    list(study.recipes),
-                )
-                key = (
-                    f"experiments.{name}.sweeps[{i}].n_train"
-                    if sweep.n_train
-                    else "baseline.n_train"
-                )
-                _check_sizes(key, grid["n_train"], study.recipes[recipe].dataset, study)
+            _check_sweep(f"experiments.{name}.sweeps[{i}]", sweep, experiment, study)
+
+
+def _check_sweep(place: str, sweep: Sweep, experiment: Experiment, study: Study) -> None:
+    def key(field: str) -> str:
+        return f"{place}.{field}" if getattr(sweep, field) else f"baseline.{field}"
+
+    grid = sweep.grid(study.baseline)
+    for recipe in grid["recipe"]:
+        _check_choice(key("recipe"), recipe, list(study.recipes))
+        # An experiment that no wanted figure needs is not run: its data may be too few, or absent.
+        if set(experiment.feeds) & set(study.figures):
+            dataset = study.recipes[recipe].dataset
+            _check_sizes(key("n_train"), grid["n_train"], dataset, study)
 
 
 def _check_sizes(key: str, sizes: tuple[int, ...], dataset_name: str, study: Study) -> None:

@@ -37,6 +37,7 @@ RUNS = sweep.runs_table(STUDY)
 POINTS = Paramspace(RUNS[list(sweep.POINT_KEYS)], param_sep="=", single_wildcard="point")
 RUNS.index = list(POINTS.instance_patterns)
 SPLITS = sweep.data_specs(STUDY)
+EXPERIMENTS = sorted({name for names in RUNS["experiments"] for name in names})
 
 
 def point(wildcards):
