@@ -5,7 +5,10 @@ BIN := .venv/bin
 # The commands of the environment first, so that nobody needs to activate it.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo report test lint lock clean
+.PHONY: help demo report test lint docs lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
 
 demo: .venv/installed ## every figure and table from real training, minutes on two cores
 	snakemake --cores $(CORES) --configfile config/demo.yaml
@@ -34,6 +37,10 @@ lint: .venv/installed ## format, style, types and the workflow's own lint
 	UV_CACHE_DIR=.venv/cache $(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
 	rm -rf .venv/cache
 	touch $@
+
+docs: .venv/installed ## renew what is generated from the code: docs/tables.md, config/schema.json
+	python -m squareloss.tables.document > docs/tables.md
+	python -m squareloss.config > config/schema.json
 
 lock: ## renew the lock files from the bounds in pyproject.toml
 	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -o envs/installer.txt -
