@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from workflow_copy import copy_repository, snakemake
 
 from squareloss.data.split import Split
 from squareloss.spec import Point, Recipe, RunSpec, Schedule
 
 torch.set_num_threads(1)
+# A busy machine must not fail a property that holds.
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
 
 
 @pytest.fixture

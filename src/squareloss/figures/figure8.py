@@ -72,7 +72,7 @@ def close_up(ax: Axes, margins: pd.DataFrame, colours: dict[int, str], rho: floa
     ax.set(xlabel="margin $y_n f_n$", ylabel="density (one scale for all)", yticks=[])
     ax.set_xlim(edges[0], edges[-1])
     ax.set_ylim(0, ax.get_ylim()[1] * 1.45)  # room for the legend
-    ax.legend(loc="upper left")
+    ax.legend(loc="upper left", frameon=True, facecolor="white", edgecolor="none", framealpha=0.9)
 
 
 def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Figure:
