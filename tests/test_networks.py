@@ -93,7 +93,7 @@ def test_f_w_is_rho_f_v(normalization, rho_top):
     x, _, _ = batch()
     v = [w / w.norm() for w in model.weights]
     v[-1] = v[-1] * math.copysign(1, rho_top)
-    rho = product_norm(model.weights, rho_top, normalization)
+    rho = abs(rho_top) * product_norm(model.weights, normalization)
     assert rho > 0
     torch.testing.assert_close(model.outputs(x), rho * forward(SMALL, v, x)[0])
 
@@ -108,7 +108,7 @@ def test_under_bn_only_the_last_norm_counts():
     # BatchNorm's epsilon, 1e-5 beside the variance, is all that notices the scale.
     torch.testing.assert_close(model.outputs(x, training=True), before, rtol=2e-2, atol=2e-2)
     weights = model.weights
-    assert product_norm(weights, 2.0, "bn") == pytest.approx(2 * weights[-1].norm().item())
+    assert product_norm(weights, "bn") == pytest.approx(weights[-1].norm().item())
 
 
 def test_bn_standardises_hidden_units_and_keeps_running_statistics():

@@ -56,7 +56,7 @@ def arc_rows(
     recipe = spec.recipe
     layers = build(recipe.network, int(labels.max()) + 1, recipe.width, recipe.downsample)
     ends = directions(first), directions(second)
-    lambdas = [spec.point.weight_decay * (s.rho_top / s.rho) ** 2 for s in (first, second)]
+    lambdas = [spec.point.weight_decay / s.scale**2 for s in (first, second)]
     rows = []
     for i in range(POSITIONS):
         t = i / (POSITIONS - 1)

@@ -98,7 +98,7 @@ class Model:
                 torch.mul(v, g / v.norm(), out=w)
 
 
-def product_norm(weights: Sequence[Tensor], rho_top: float, normalization: str) -> float:
-    """rho = |rho_top| prod_k ||W_k||; for bn only the last layer's norm, see the module."""
+def product_norm(weights: Sequence[Tensor], normalization: str) -> float:
+    """prod_k ||W_k||, which is rho / |rho_top|; for bn only the last layer's, see the module."""
     counted = weights[-1:] if normalization == "bn" else weights
-    return abs(rho_top) * math.prod(weight.norm().item() for weight in counted)
+    return math.prod(weight.norm().item() for weight in counted)

@@ -27,9 +27,14 @@ class Snapshot:
     running: list[tuple[Tensor, Tensor]]  # mean and variance of each hidden layer under bn
 
     @property
+    def scale(self) -> float:
+        """prod_k ||W_k||, by which lambda_eff = lambda / scale^2."""
+        return product_norm(self.weights, "bn" if self.running else "none")
+
+    @property
     def rho(self) -> float:
-        """Product norm, > 0; the sign of rho_top belongs to V_L."""
-        return product_norm(self.weights, self.rho_top, "bn" if self.running else "")
+        """Product norm, >= 0; the sign of rho_top belongs to V_L."""
+        return abs(self.rho_top) * self.scale
 
     @property
     def classifier(self) -> Tensor:

@@ -118,7 +118,8 @@ def evaluate(model: Model, spec: RunSpec, data: TrainingData, epoch: int, lr: fl
     loss = LOSSES[spec.recipe.loss]
     train, test = all_outputs(model, data.train_x), all_outputs(model, data.test_x)
     rho_top = model.rho_top.item()
-    rho = product_norm([w.detach() for w in model.weights], rho_top, model.normalization)
+    scale = product_norm(model.weights, model.normalization)
+    rho = abs(rho_top) * scale
     f_v = train / rho  # the sign of rho_top is folded into V_L, so f_W = rho f_V with rho > 0
     margin = margins(f_v, data.train_labels).double()
     mu, m = moments(f_v, data.train_labels)
@@ -132,7 +133,7 @@ def evaluate(model: Model, spec: RunSpec, data: TrainingData, epoch: int, lr: fl
         "current_lr": lr,
         "rho": rho,
         "rho_top": rho_top,
-        "lambda_eff": spec.point.weight_decay * (rho_top / rho) ** 2,
+        "lambda_eff": spec.point.weight_decay / scale**2,
         "mu": mu,
         "M": m,
         "mean_margin": margin.mean().item(),

@@ -14,7 +14,7 @@ HISTORY = Table(
         Column("current_lr", "float64", "1", "learning rate of the epoch that ended"),
         Column("rho", "float64", "1", "product of the layers' Frobenius norms and |rho_top|"),
         Column("rho_top", "float64", "1", "the learnable top scalar; its sign is kept here"),
-        Column("lambda_eff", "float64", "1", "lambda (rho_top / rho)^2, what acts on rho^2"),
+        Column("lambda_eff", "float64", "1", "lambda (rho_top / rho)^2: what acts on rho^2"),
         Column("mu", "float64", "1", "mean of <f_V, e~> / C; for C = 2 the mean margin", "Eq. 6"),
         Column("M", "float64", "1", "mean of ||f_V||^2 / C", "Eq. 6"),
         Column("mean_margin", "float64", "1", "mean margin of f_V on the training set"),
