@@ -14,7 +14,7 @@ demo: .venv/installed ## every figure and table from real training, minutes on t
 	snakemake --cores $(CORES) --configfile config/demo.yaml
 	$(MAKE) --no-print-directory report
 
-report: .venv/installed ## one self-contained page with all figures, tables and captions
+report: .venv/installed ## one self-contained page with the demo's figures, tables and captions
 	snakemake --configfile config/demo.yaml --report results/demo/report.html
 	@echo "Report: $(CURDIR)/results/demo/report.html"
 
@@ -30,7 +30,7 @@ lint: .venv/installed ## format, style, types and the workflow's own lint
 
 # The installer itself is pinned and hashed, like everything it installs.
 .venv/installed: envs/lock.txt envs/installer.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, e.g. make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed, e.g. make PYTHON=python3.12")'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r envs/installer.txt
 	UV_CACHE_DIR=.venv/cache $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r envs/lock.txt
@@ -46,5 +46,5 @@ lock: ## renew the lock files from the bounds in pyproject.toml
 	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -o envs/installer.txt -
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev -o envs/lock.txt pyproject.toml envs/build.in
 
-clean: ## remove the demo's results and Snakemake's records of them
-	rm -rf results/demo .snakemake
+clean: ## remove the demo's results
+	rm -rf results/demo

@@ -78,6 +78,14 @@ def refusals(merged):
         ("datasets.mnist-parity.n_test", 6000, ["n_test", "larger than the data set", "5000"]),
         ("experiments.figure5.feeds", ["figure3"], ["figures", "figure5", "no experiment"]),
         ("experiments.figure4.sweeps", [{"n_train": 8000}], ["figure4.sweeps[0].n_train", "4000"]),
+        ("recipes.cnn6.normalization", "bn", ["figure2.sweeps[0]", "normalization: bn"]),
+        (
+            "experiments.figure2.sweeps",
+            [{"label_noise": 0.2}],
+            ["figure2.sweeps[0]", "no label noise"],
+        ),
+        ("datasets.mnist-parity.classes", [0, 1, 2, 3], ["figure2", "two classes"]),
+        ("experiments.figure4.feeds", ["figure4", "figure5"], ["figure5 is fed by", "already"]),
         ("recipes.cnn6.schedule", {"name": "step"}, ["recipes.cnn6.schedule", "milestones"]),
     ],
 )

@@ -26,14 +26,15 @@ from squareloss.figures import (
     style,
 )
 from squareloss.regression import regress
+from squareloss.tables.aggregate import BOUND_COLUMNS
 from squareloss.tables.history import HISTORY
 from squareloss.tables.metrics import COLLAPSE
 
 EPOCHS = 20
 SNAPSHOTS = [0, 1, 4, 20]
 HISTORY_COLUMNS = [column.name for column in HISTORY.columns if column.type == "float64"]
-AT_SNAPSHOTS = [column.name for column in COLLAPSE.columns]
-AT_SNAPSHOTS += ["eq16_printed", "eq16_eq12", "max_norm"]
+AT_SNAPSHOTS = [column.name for column in (*COLLAPSE.columns, *BOUND_COLUMNS)]
+DELTA = 0.02
 MEASURED = HISTORY_COLUMNS + AT_SNAPSHOTS
 
 
@@ -59,6 +60,7 @@ def run(seed, replicates=3, diverged=(), classes=2, **point):
         for name in MEASURED:
             part[name] = rng.uniform(0.1, 1, EPOCHS + 1)
         part["rho"] = part["rho"] * 1000 * part["init_scale"]
+        part["delta"] = DELTA
         part.loc[part["epoch"] > 10, "train_error"] = 0.0
         part.loc[~part["epoch"].isin(SNAPSHOTS), AT_SNAPSHOTS] = np.nan
         if replicate in diverged:
@@ -188,13 +190,15 @@ def test_figure3_means_and_bands():
     table = runs(decay=[0.0, 0.001], init=[0.9, 1.0, 1.3])
     figure = figure3.draw(table, "made up")
     assert_labelled(figure)
-    axes = np.array(figure.axes).reshape(3, 4)
-    cases = [(0.001, 0.9), (0.001, 1.3), (0.0, 0.9), (0.0, 1.3)]
-    for column, (decay, init) in zip(axes.T, cases, strict=True):
-        assert f"{decay:g}" in column[0].get_title("left")
-        assert f"init {init:g}" in column[0].get_title("left")
+    # Blocks of lambda, columns of initialisations; each cell holds the three quantities.
+    axes = np.array(figure.axes).reshape(2, 3, 2)
+    cells = {(0.001, 0.9): (0, 0), (0.001, 1.3): (0, 1), (0.0, 0.9): (1, 0), (0.0, 1.3): (1, 1)}
+    for (decay, init), (block, column) in cells.items():
+        cell = axes[block, :, column]
+        assert cell[0].get_title("left") == rf"$\lambda$ = {decay:g},  init {init:g}"
+        assert cell[-1].get_xlabel() == "epoch"
         case = table[(table["weight_decay"] == decay) & (table["init_scale"] == init)]
-        for ax, name in zip(column, ["rho", "train_loss", "test_error"], strict=True):
+        for ax, name in zip(cell, ["rho", "train_loss", "test_error"], strict=True):
             values = case.pivot(index="epoch", columns="replicate", values=name).to_numpy()
             np.testing.assert_allclose(line(ax), values.mean(1))
             if name == "train_loss":
@@ -205,7 +209,14 @@ def test_figure3_means_and_bands():
             edge = ax.collections[0].get_paths()[0].vertices[:, 1]
             top = (values.mean(1) + values.std(1, ddof=1)).max()
             assert edge.max() == pytest.approx(top)
-    assert [ax.get_yscale() for ax in axes[:, 0]] == ["linear", "log", "linear"]
+    assert [ax.get_yscale() for ax in axes[0, :, 0]] == ["linear", "log", "linear"]
+    assert len({ax.get_xlim() for ax in axes.flat}) == 1
+    rho, *others = axes.swapaxes(0, 1)
+    for panels in (*others, rho[:, 0], rho[:, 1]):
+        (limits,) = {ax.get_ylim() for ax in panels.flat}
+        drawn = np.concatenate([line(ax) for ax in panels.flat])
+        assert limits[0] <= drawn.min() < drawn.max() <= limits[1]
+    assert rho[0, 0].get_ylim() != rho[0, 1].get_ylim()
     assert "3 replicates" in words(figure)
 
 
@@ -320,6 +331,7 @@ def test_generalization_panels(table6):
     heights = [bar.get_height() for container in bars.containers[1::2] for bar in container]
     assert heights == pytest.approx(numbers["gap_mean"].tolist())
     assert "does not start" in words(figure)
+    assert f"delta = {DELTA:g}, and" in words(figure)
     assert "init 0.1 with N = 250" in words(figure)
     slope = next(drawn for drawn in bound.lines if drawn.get_label() == "slope 1")
     x, y = slope.get_data()

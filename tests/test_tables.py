@@ -7,8 +7,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from squareloss.aggregate import aggregate, write
 from squareloss.spec import Point
+from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.document import TABLES, document
+from squareloss.tables.history import HISTORY
+from squareloss.tables.metrics import BOUNDS, COLLAPSE
 from squareloss.tables.parts import read
 from squareloss.tables.schema import IDENTITY
 
@@ -121,3 +125,62 @@ def test_extra_column_is_refused(table, tmp_path):
     with pytest.raises(KeyError, match="surprise"):
         table.write(tmp_path / "part.parquet", POINT, rows)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def to_join(tmp_path):
+    """History of 2 replicates over 3 epochs, collapse and bounds of all but the middle epoch."""
+    made = {HISTORY: range(3), COLLAPSE: (0, 2), BOUNDS: (0, 2)}
+    frames = []
+    for table, epochs in made.items():
+        rows = []
+        for replicate, epoch in [(r, e) for r in (1, 0) for e in epochs]:
+            row = {c.name: 2 if c.type == "int64" else 10.0 * epoch for c in table.columns}
+            row |= {"replicate": replicate, "epoch": epoch}
+            if table is BOUNDS:
+                row |= {"applies": True, "max_norm": 5.0, "delta": 0.02}
+                names = {"eq16_printed": 1.5, "eq16_eq12": 2.5}
+                rows += [row | {"bound": bound, "value": names[bound] + epoch} for bound in names]
+            else:
+                rows.append(row)
+        table.write(tmp_path / f"{table.name}.parquet", POINT, rows)
+        frames.append(read([tmp_path / f"{table.name}.parquet"]))
+    return frames
+
+
+def test_aggregate_has_the_columns_types_and_metadata_of_its_schema(to_join, tmp_path):
+    path = tmp_path / "aggregate.parquet"
+    write(path, aggregate(*to_join))
+    assert pq.read_schema(path).equals(AGGREGATE.schema(), check_metadata=True)
+    assert pq.read_schema(path).field("delta").metadata[b"meaning"] == b"failure probability"
+    frame = pd.read_parquet(path)
+    assert frame["classes"].dtype == np.int64
+    assert frame[["replicate", "epoch"]].to_numpy().tolist() == [
+        [replicate, epoch] for replicate in (0, 1) for epoch in range(3)
+    ]
+
+
+def test_aggregate_is_nan_where_there_is_no_snapshot(to_join, tmp_path):
+    path = tmp_path / "aggregate.parquet"
+    write(path, aggregate(*to_join))
+    stored = pq.read_table(path)
+    assert all(column.null_count == 0 for column in stored.columns)
+    one = stored.to_pandas().query("replicate == 0")
+    nan = float("nan")
+    expected = {
+        "rho": [0.0, 10.0, 20.0],
+        "nc1": [0.0, nan, 20.0],
+        "eq16_printed": [1.5, nan, 3.5],
+        "eq16_eq12": [2.5, nan, 4.5],
+        "max_norm": [5.0, nan, 5.0],
+        "delta": [0.02, nan, 0.02],
+    }
+    for name, values in expected.items():
+        np.testing.assert_array_equal(one[name], values, err_msg=name)
+
+
+def test_aggregate_refuses_a_bound_without_a_column(to_join):
+    history, collapse, bounds = to_join
+    renamed = bounds.replace({"bound": {"eq16_printed": "surprise"}})
+    with pytest.raises(KeyError, match=r"eq16_printed.*surprise"):
+        aggregate(history, collapse, renamed)

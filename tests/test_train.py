@@ -13,13 +13,14 @@ import safetensors.torch
 import torch
 
 from squareloss.data.split import write_split
+from squareloss.errors import UserError
 from squareloss.evaluate import square_loss, targets
 from squareloss.extract import extract_block, snapshot_rows
 from squareloss.landscape import POSITIONS, arc_rows
 from squareloss.layers import build, forward
 from squareloss.optimize import sgd
 from squareloss.snapshots import Snapshot, open_snapshots
-from squareloss.spec import Schedule, canonical_json
+from squareloss.spec import Schedule, canonical_json, read_spec
 from squareloss.tables.history import HISTORY
 from squareloss.train import initial_model, load_data, train_block, train_epoch
 
@@ -212,6 +213,40 @@ def test_the_same_spec_gives_the_same_files_and_a_log(tmp_path, split, make_spec
     assert run["torch"] == torch.__version__
 
 
+def test_a_run_that_is_infinite_from_the_start_is_recorded_too(tmp_path, split, make_spec):
+    done = run_cli(tmp_path, make_spec(init_scale=1e30, normalization="none"), split)
+    assert done.returncode == 0, done.stderr
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run["diverged_at"] == dict.fromkeys("0123", 0)
+    assert run["samples_per_second"] is None
+    assert pd.read_parquet(tmp_path / "history.parquet")["rho"].isna().all()
+
+
+def test_an_arc_without_its_ends_is_missing_and_figure2_says_so(tmp_path, split, make_spec):
+    spec = make_spec(learning_rate=1e4, normalization="none", init_scale=3.0, replicates=(0, 1))
+    run_cli(tmp_path, spec, split)
+    command = [sys.executable, "-m", "squareloss.landscape"]
+    for option, name in [
+        ("run", "run.json"),
+        ("snapshots", "snapshots.safetensors"),
+        ("data", "split.safetensors"),
+        ("output", "landscape.parquet"),
+    ]:
+        command += [f"--{option}", str(tmp_path / name)]
+    subprocess.run(command, check=True)
+    command = [sys.executable, "-m", "squareloss.figures.figure2"]
+    command += ["--landscape", str(tmp_path / "landscape.parquet"), "--output"]
+    subprocess.run([*command, str(tmp_path / "figure2")], check=True)
+    assert pd.read_parquet(tmp_path / "landscape.parquet")["mu"].isna().all()
+    assert (tmp_path / "figure2.png").exists()
+
+
+def test_a_damaged_record_is_one_line(tmp_path):
+    (tmp_path / "run.json").write_text('{"spec": ')
+    with pytest.raises(UserError, match=r"run\.json: not the record of a run"):
+        read_spec(str(tmp_path / "run.json"))
+
+
 def test_a_missing_split_is_one_line(tmp_path, split, make_spec):
     done = run_cli(tmp_path, make_spec(), split)
     (tmp_path / "split.safetensors").write_bytes(b"")
@@ -238,7 +273,7 @@ def test_landscape_ends_are_the_trained_networks(tmp_path, split, make_spec):
     x = torch.from_numpy((split.train_images / 255 - split.mean) / split.std).float()
     with open_snapshots(str(tmp_path / "s.safetensors")) as snapshots:
         ends = [snapshots.get(r, 20) for r in (0, 1)]
-        rows = arc_rows(spec, *ends, torch.from_numpy(split.train_labels), x)
+        rows = arc_rows(spec, 2, *ends, torch.from_numpy(split.train_labels), x)
     assert len(rows) == POSITIONS
     for row, result in zip((rows[0], rows[-1]), results.values(), strict=True):
         assert row["mu"] == pytest.approx(result.rows[-1]["mu"], rel=1e-4)

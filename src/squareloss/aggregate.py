@@ -3,10 +3,12 @@
     python -m squareloss.aggregate --history P ... --collapse P ... --bounds P ... --output P
 
 One row a (run, replicate, epoch) of `history`, with the columns of `collapse` and the values of
-`bounds` beside it; these exist at the snapshot epochs only and are NaN at the others.
+`bounds` beside it; these exist at the snapshot epochs only and are NaN at the others. Columns,
+types and metadata are those of the schema `AGGREGATE`.
 """
 
 import argparse
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -14,18 +16,35 @@ import pyarrow.parquet as pq
 
 from squareloss.errors import run_stage
 from squareloss.files import whole
+from squareloss.tables.aggregate import AGGREGATE, INPUT_COLUMNS
 from squareloss.tables.parts import read
 from squareloss.tables.schema import IDENTITY
 
 KEYS = [column.name for column in IDENTITY]
+INPUTS = [column.name for column in INPUT_COLUMNS]
 
 
 def aggregate(history: pd.DataFrame, collapse: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
-    """Join the three tables on the identity columns; every row of `history` stays, once."""
-    values = bounds.pivot(index=[*KEYS, "max_norm"], columns="bound", values="value").reset_index()
+    """Join the three tables on the identity columns; every row of `history` stays, once.
+
+    Raises `KeyError` if the columns are not those of the schema.
+    """
+    values = bounds.pivot(index=[*KEYS, *INPUTS], columns="bound", values="value").reset_index()
     joined = history.merge(collapse, on=KEYS, how="left", validate="1:1")
     joined = joined.merge(values, on=KEYS, how="left", validate="1:1")
-    return joined.sort_values(KEYS, ignore_index=True)
+    names = AGGREGATE.schema().names
+    if unmatched := set(joined.columns) ^ set(names):
+        raise KeyError(f"aggregate: columns {sorted(unmatched)} do not match")
+    return joined.sort_values(KEYS, ignore_index=True)[names]
+
+
+def write(path: str | Path, table: pd.DataFrame) -> None:
+    """Write the aggregated `table` with the types and the metadata of its schema."""
+    schema = AGGREGATE.schema()
+    # Not `Table.from_pandas`, which would store NaN as null, unlike the tables joined here.
+    columns = [pa.array(table[field.name].to_numpy(), field.type) for field in schema]
+    with whole(path) as temporary:
+        pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
 
 
 def main() -> None:
@@ -36,8 +55,7 @@ def main() -> None:
     parser.add_argument("--output", required=True)
     args = parser.parse_args()
     table = aggregate(read(args.history), read(args.collapse), read(args.bounds))
-    with whole(args.output) as temporary:
-        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), temporary)
+    write(args.output, table)
     print(f"{len(table)} rows of {table.groupby(KEYS[:-2]).ngroups} runs")
 
 

@@ -6,6 +6,7 @@
 
 import difflib
 import importlib
+import itertools
 import json
 import pkgutil
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -159,6 +160,17 @@ def _check_blocks(study: Study) -> None:
         )
 
 
+def _check_figure2(place: str, grid: dict[str, tuple], study: Study) -> None:
+    """Figure 2 is drawn for two classes and one labelling, and not along running statistics."""
+    recipes = [study.recipes[name] for name in grid["recipe"]]
+    if any(recipe.normalization == "bn" for recipe in recipes):
+        raise UserError(f"config: {place}: figure2 takes no recipe with `normalization: bn`")
+    if any(len(study.datasets[recipe.dataset].classes) != 2 for recipe in recipes):
+        raise UserError(f"config: {place}: figure2 takes data sets of two classes only")
+    if any(grid["label_noise"]):
+        raise UserError(f"config: {place}: figure2 takes no label noise; allowed: 0")
+
+
 def _check_recipes(study: Study) -> None:
     sources = modules_of(squareloss.data.sources)
     networks = modules_of(squareloss.networks)
@@ -183,6 +195,11 @@ def _check_experiments(study: Study) -> None:
     for name, experiment in study.experiments.items():
         for figure in experiment.feeds:
             _check_choice(f"experiments.{name}.feeds", figure, figures)
+            others = [n for n, e in study.experiments.items() if figure in e.feeds and n != name]
+            if others:
+                raise UserError(
+                    f"config: experiments.{name}.feeds: {figure} is fed by {others[0]} already"
+                )
         for i, sweep in enumerate(experiment.sweeps):
             _check_sweep(f"experiments.{name}.sweeps[{i}]", sweep, experiment, study)
 
@@ -194,10 +211,18 @@ def _check_sweep(place: str, sweep: Sweep, experiment: Experiment, study: Study)
     grid = sweep.grid(study.baseline)
     for recipe in grid["recipe"]:
         _check_choice(key("recipe"), recipe, list(study.recipes))
+        for n, batch in itertools.product(grid["n_train"], grid["batch_size"]):
+            if study.recipes[recipe].normalization == "bn" and (batch == 1 or n % batch == 1):
+                raise UserError(
+                    f"config: {key('batch_size')}: {batch} leaves one image in the last batch of "
+                    f"N = {n}, which `normalization: bn` cannot standardise"
+                )
         # An experiment that no wanted figure needs is not run: its data may be too few, or absent.
         if set(experiment.feeds) & set(study.figures):
             dataset = study.recipes[recipe].dataset
             _check_sizes(key("n_train"), grid["n_train"], dataset, study)
+    if "figure2" in experiment.feeds and "figure2" in study.figures:
+        _check_figure2(place, grid, study)
 
 
 def _check_sizes(key: str, sizes: tuple[int, ...], dataset_name: str, study: Study) -> None:

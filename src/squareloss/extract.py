@@ -5,10 +5,8 @@
 """
 
 import argparse
-import json
 import math
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,7 @@ from squareloss.layers import build, weight_shapes
 from squareloss.metrics.collapse import collapse
 from squareloss.metrics.rank import layer_metrics
 from squareloss.snapshots import Snapshot, open_snapshots
-from squareloss.spec import RunSpec
+from squareloss.spec import RunSpec, read_spec
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
 from squareloss.theory.bounds import evaluate_bounds
 
@@ -38,7 +36,7 @@ def snapshot_rows(
     `delta` is the probability with which a bound may fail.
     """
     recipe = spec.recipe
-    layers = build(recipe.network, int(labels.max()) + 1, recipe.width, recipe.downsample)
+    layers = build(recipe.network, split.classes, recipe.width, recipe.downsample)
     f_v, h = snapshot.outputs(layers, train_x)
     margin = margins(f_v, labels)
     return {
@@ -68,12 +66,12 @@ def snapshot_rows(
     }
 
 
-def missing_snapshot(spec: RunSpec, labels: Tensor, train_x: Tensor) -> Snapshot:
+def missing_snapshot(spec: RunSpec, classes: int, train_x: Tensor) -> Snapshot:
     """A network whose weights are all NaN, for the epochs a diverged replicate did not reach: every
     measure of it is NaN by the same code.
     """
     recipe = spec.recipe
-    layers = build(recipe.network, int(labels.max()) + 1, recipe.width, recipe.downsample)
+    layers = build(recipe.network, classes, recipe.width, recipe.downsample)
     shapes = weight_shapes(layers, *train_x.shape[1:3])
     weights = [torch.full(shape, math.nan) for shape in shapes]
     return Snapshot(weights, math.nan, [math.nan] * len(weights), running=[])
@@ -92,7 +90,7 @@ def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float
                 snapshot = snapshots.get(replicate, epoch)
             else:
                 print(f"replicate {replicate} has no epoch {epoch}: diverged", file=sys.stderr)
-                snapshot = missing_snapshot(spec, labels, train_x)
+                snapshot = missing_snapshot(spec, split.classes, train_x)
             found = snapshot_rows(snapshot, spec, split, labels, train_x, delta)
             for name, table in found.items():
                 rows[name] += [row | {"replicate": replicate, "epoch": epoch} for row in table]
@@ -106,8 +104,7 @@ def main() -> None:
         parser.add_argument(f"--{option}", required=True)
     parser.add_argument("--delta", type=float, required=True)
     args = parser.parse_args()
-    run = json.loads(Path(args.run).read_text())
-    spec = RunSpec.model_validate(run["spec"])
+    spec = read_spec(args.run)
     torch.set_num_threads(spec.threads)
     rows = extract_block(spec, args.snapshots, read_split(args.data), args.delta)
     for table in METRICS:

@@ -8,10 +8,8 @@ rho then follows from mu and M by Eq. (11), so the surface is exact along rho.
 """
 
 import argparse
-import json
 import math
 import sys
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +20,7 @@ from squareloss.errors import run_stage
 from squareloss.evaluate import moments
 from squareloss.layers import build
 from squareloss.snapshots import Snapshot, open_snapshots
-from squareloss.spec import RunSpec
+from squareloss.spec import RunSpec, read_spec
 from squareloss.tables.metrics import LANDSCAPE
 
 POSITIONS = 41  # along the arc, ends included
@@ -47,14 +45,14 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
 
 
 def arc_rows(
-    spec: RunSpec, first: Snapshot, second: Snapshot, labels: Tensor, x: Tensor
+    spec: RunSpec, classes: int, first: Snapshot, second: Snapshot, labels: Tensor, x: Tensor
 ) -> list[dict[str, Any]]:
     """Rows of the landscape table, without `replicate` and `epoch`.
 
     The angle of a position is that between the stacked (V_1, ..., V_L), each layer counting alike.
     """
     recipe = spec.recipe
-    layers = build(recipe.network, int(labels.max()) + 1, recipe.width, recipe.downsample)
+    layers = build(recipe.network, classes, recipe.width, recipe.downsample)
     ends = directions(first), directions(second)
     lambdas = [spec.point.weight_decay / s.scale**2 for s in (first, second)]
     rows = []
@@ -82,7 +80,7 @@ def main() -> None:
     for option in ("run", "snapshots", "data", "output"):
         parser.add_argument(f"--{option}", required=True)
     args = parser.parse_args()
-    spec = RunSpec.model_validate(json.loads(Path(args.run).read_text())["spec"])
+    spec = read_spec(args.run)
     torch.set_num_threads(spec.threads)
     split = read_split(args.data)
     train_x = torch.from_numpy(inputs(split, spec.recipe.images)[0])
@@ -95,14 +93,16 @@ def main() -> None:
         ) in snapshots:
             rows = arc_rows(
                 spec,
+                split.classes,
                 snapshots.get(replicate, spec.recipe.epochs),
                 snapshots.get(other, spec.recipe.epochs),
                 torch.from_numpy(split.noisy_labels[0]),
                 train_x,
             )
         else:
-            print("a replicate diverged: the landscape is empty", file=sys.stderr)
-            rows = []
+            print("a replicate diverged: there is no arc", file=sys.stderr)
+            missing = ("angle", "mu", "M", "rho_trained", "lambda_eff")
+            rows = [dict.fromkeys(missing, math.nan)]
     LANDSCAPE.write(args.output, spec.point, [row | identity for row in rows])
 
 

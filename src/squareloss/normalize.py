@@ -51,6 +51,7 @@ class Model:
             if normalization == "wn"
             else self.weights
         )
+        self.radii = [v.detach().norm() for v in self.directions]  # ||v_k||
         self.rho_top = initial[0].new_tensor(rho_top).requires_grad_()
         hidden = [weight.shape[0] for weight in initial[:-1]] if normalization == "bn" else []
         self.running_mean = [initial[0].new_zeros(units) for units in hidden]
@@ -82,20 +83,24 @@ class Model:
         """
         if self.normalization not in ("wn", "lm"):
             return
-        for v, w, g in zip(self.directions, self.weights, self.norms, strict=True):
+        tensors = zip(self.directions, self.weights, self.norms, self.radii, strict=True)
+        for v, w, g, radius in tensors:
             assert w.grad is not None
-            # <V, dL/dW> V, as W = g V
-            tangent = w.grad.sub_((w * w.grad).sum() / g**2 * w)
+            # <V, dL/dW> V, as W = g V; in place, since memory traffic is what these passes cost
+            radial = torch.dot(w.flatten(), w.grad.flatten()) / g**2
+            tangent = w.grad.addcmul_(w, radial, value=-1)
             if v is not w:
-                v.grad = tangent * (g / v.norm())
-                w.grad = None
+                v.grad, w.grad = tangent.mul_(g / radius), None
 
     @torch.no_grad()
     def parameters_to_weights(self) -> None:
         """Set W_k = g_k v_k / ||v_k||: from v_k under wn, a retraction of W_k under lm."""
         if self.normalization in ("wn", "lm"):
-            for v, w, g in zip(self.directions, self.weights, self.norms, strict=True):
-                torch.mul(v, g / v.norm(), out=w)
+            self.radii = [v.norm() for v in self.directions]
+            for v, w, g, radius in zip(
+                self.directions, self.weights, self.norms, self.radii, strict=True
+            ):
+                torch.mul(v, g / radius, out=w)
 
 
 def product_norm(weights: Sequence[Tensor], normalization: str) -> float:

@@ -8,10 +8,13 @@ nothing.
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from squareloss.errors import UserError
 
 
 def _refuse_bool(value: object) -> object:
@@ -90,7 +93,12 @@ class Recipe(Strict):
     evaluate_every: Count = Field(1, description="epochs between two rows of `history`")
 
     @model_validator(mode="after")
-    def _layer_norms_need_frozen_norms(self) -> Self:
+    def _combinations(self) -> Self:
+        if self.normalization == "bn" and self.optimizer == "gd":
+            raise ValueError(
+                "`optimizer: gd` sums the gradients of batches, each of which `normalization: bn` "
+                "would standardise by itself"
+            )
         if self.layer_norms == "unit" and self.normalization not in ("wn", "lm"):
             raise ValueError("`layer_norms: unit` needs `normalization: wn` or `lm`")
         return self
@@ -143,6 +151,15 @@ class DataSpec(Strict):
     label_noise: Share
     seed: Integer
     replicates: tuple[int, ...]
+
+
+def read_spec(path: str) -> RunSpec:
+    """The spec that a run.json records. Raises `UserError` if the file is damaged."""
+    try:
+        return RunSpec.model_validate(json.loads(Path(path).read_text())["spec"])
+    except (ValueError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: not the record of a run ({reason}); train again") from None
 
 
 def canonical_json(spec: BaseModel) -> str:

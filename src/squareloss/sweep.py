@@ -45,7 +45,7 @@ def points_of(study: Study, experiment: str) -> list[Point]:
 
 
 def experiment_of(study: Study, figure: str) -> str:
-    """The experiment that feeds a figure; the first, where several do.
+    """The experiment that feeds a figure.
 
     Raises `UserError` where none does.
     """

@@ -69,7 +69,6 @@ def load_data(spec: RunSpec, split: Split, replicate: int, device: torch.device)
     """Tensors of the split for one replicate of the block."""
     train_x, test_x = inputs(split, spec.recipe.images)
     labels = torch.from_numpy(split.noisy_labels[spec.replicates.index(replicate)]).to(device)
-    classes = int(split.train_labels.max()) + 1
 
     def images(x: np.ndarray) -> Tensor:
         return torch.from_numpy(x).permute(0, 2, 3, 1).contiguous().to(device)
@@ -77,10 +76,10 @@ def load_data(spec: RunSpec, split: Split, replicate: int, device: torch.device)
     return TrainingData(
         train_x=images(train_x),
         train_labels=labels,
-        train_targets=targets(labels, classes),
+        train_targets=targets(labels, split.classes),
         test_x=images(test_x),
         test_labels=torch.from_numpy(split.test_labels).to(device),
-        classes=classes,
+        classes=split.classes,
     )
 
 
@@ -133,7 +132,7 @@ def evaluate(model: Model, spec: RunSpec, data: TrainingData, epoch: int, lr: fl
         "current_lr": lr,
         "rho": rho,
         "rho_top": rho_top,
-        "lambda_eff": spec.point.weight_decay / scale**2,
+        "lambda_eff": spec.point.weight_decay * (1 / scale) * (1 / scale) if scale else math.nan,
         "mu": mu,
         "M": m,
         "mean_margin": margin.mean().item(),
@@ -276,6 +275,7 @@ def choose_device(name: str) -> torch.device:
 def record(spec: RunSpec, results: dict[int, Result], device: torch.device, wall: float) -> Row:
     """What run.json says: the spec, how each replicate went, and on what."""
     seconds = sum(result.seconds for result in results.values())
+    samples = sum(result.samples for result in results.values())
     return {
         "spec": spec.model_dump(),
         "diverged_at": {str(r): result.diverged_at for r, result in results.items()},
@@ -283,7 +283,7 @@ def record(spec: RunSpec, results: dict[int, Result], device: torch.device, wall
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": spec.threads,
         "wall_seconds": round(wall, 3),
-        "samples_per_second": round(sum(r.samples for r in results.values()) / seconds, 1),
+        "samples_per_second": round(samples / seconds, 1) if samples else None,
         "squareloss": squareloss.__version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
@@ -295,6 +295,8 @@ def train_block(spec: RunSpec, split: Split) -> tuple[dict[int, Result], Row]:
     """Train every replicate of the block; results by replicate, and the record of the run."""
     start = time.perf_counter()
     torch.set_num_threads(spec.threads)
+    # On a GPU, convolutions would use tf32 by default and disagree with the metrics' float32.
+    torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
     device = choose_device(spec.device)
     results = {}

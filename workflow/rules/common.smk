@@ -42,6 +42,8 @@ EXPERIMENTS = sorted({name for names in RUNS["experiments"] for name in names})
 
 def point(wildcards):
     """The `Point` that a path names."""
+    if wildcards.point not in RUNS.index:
+        sys.exit(f"squareloss: error: {wildcards.point} is no run of study {STUDY.study}")
     return RUNS.at[wildcards.point, "point"]
 
 
@@ -77,7 +79,9 @@ def parts(table, experiment, blocks=None):
 
 
 def experiment(figure):
-    """The experiment that feeds a figure."""
+    """The experiment that feeds a figure; it must be one of the study's."""
+    if figure not in STUDY.figures:
+        sys.exit(f"squareloss: error: config: figures: {figure} is not among them; add it")
     return or_exit(sweep.experiment_of, STUDY, figure)
 
 

@@ -44,6 +44,11 @@ class Split:
     mean: np.ndarray
     std: np.ndarray
 
+    @property
+    def classes(self) -> int:
+        """Number of classes C; from the true labels, since noise may empty a class."""
+        return int(self.train_labels.max()) + 1
+
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Split))
 

@@ -14,31 +14,39 @@ QUANTITIES = {
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
-    """Draw Figure 3: a column for each lambda and initialisation, a row for each quantity."""
+    """Draw Figure 3: a block of rows for each lambda, a column for each initialisation.
+
+    A block holds a row for each quantity; all panels share the epoch axis.
+    """
     style.check_sweep(table, "weight_decay", "init_scale")
     inits = style.choose(table["init_scale"], INITS)
     table = table[table["init_scale"].isin(inits)]
     decays = style.decays(table)
-    cases = [(decay, init) for decay in decays for init in inits]
-    figure = style.canvas(2.55 * len(cases) + 0.6, 6)
-    axes = figure.subplots(3, len(cases), sharex=True, squeeze=False)
-    for row, (quantity, (label, colour)) in zip(axes, QUANTITIES.items(), strict=True):
-        row[0].set_ylabel(label)
-        for ax, (decay, init) in zip(row, cases, strict=True):
-            if quantity == "train_loss":
-                ax.set_yscale("log")
-            case = table[(table["weight_decay"] == decay) & (table["init_scale"] == init)]
-            style.curve(ax, case, quantity, color=colour)
-            # rho lives on another scale for each initialisation; errors and losses do not.
-            leader = row[inits.index(init)] if quantity == "rho" else row[0]
-            if ax is not leader:
-                ax.sharey(leader)
-            if quantity != "rho" and ax is not row[0]:
-                ax.tick_params(labelleft=False)
-    for ax, (decay, init) in zip(axes[0], cases, strict=True):
-        ax.set_title(rf"$\lambda$ = {decay:g},  init {init:g}")
-    for ax in axes[2]:
-        ax.set_xlabel("epoch")
+    figure = style.canvas(3.4 * len(inits) + 0.6, 4.5 * len(decays) + 0.5)
+    shape = (len(decays), len(QUANTITIES), len(inits))
+    grid = figure.subplots(shape[0] * shape[1], shape[2], sharex=True, squeeze=False)
+    axes = grid.reshape(shape)
+    for block, decay in zip(axes, decays, strict=True):
+        for row, (quantity, (label, colour)) in enumerate(QUANTITIES.items()):
+            block[row, 0].set_ylabel(label)
+            for column, init in enumerate(inits):
+                ax = block[row, column]
+                if quantity == "train_loss":
+                    ax.set_yscale("log")
+                case = table[(table["weight_decay"] == decay) & (table["init_scale"] == init)]
+                style.curve(ax, case, quantity, color=colour)
+                # rho lives on another scale for each initialisation; errors and losses do not.
+                leader = axes[0, row, column if quantity == "rho" else 0]
+                if ax is not leader:
+                    ax.sharey(leader)
+                if quantity != "rho" and column > 0:
+                    ax.tick_params(labelleft=False)
+        for ax, init in zip(block[0], inits, strict=True):
+            ax.set_title(rf"$\lambda$ = {decay:g},  init {init:g}")
+        for ax in block[-1]:
+            ax.tick_params(labelbottom=True)
+            ax.set_xlabel("epoch")
+    figure.align_ylabels(grid[:, 0])
     replicates = style.replicates(table, "weight_decay", "init_scale")
     style.foot(figure, made_from, replicates, style.LOG_AXES)
     return figure

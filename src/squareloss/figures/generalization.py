@@ -197,10 +197,11 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     bound_panel(axes["c"], one, colours)
     if started := stuck(means, int(table["classes"].iloc[0])):
         figure.suptitle(started, color=style.RED, size=8.5)
+    deltas = ", ".join(f"{delta:g}" for delta in table["delta"].dropna().unique())
     about = (
         "rho and bounds: last epoch; errors: averaged over the last 100 epochs (the last tenth "
-        "of a run of fewer than 1,000). The bounds take rho times max ||x|| and delta = 0.05, and "
-        "assume no training error: n/a where there is some."
+        f"of a run of fewer than 1,000). The bounds take rho times max ||x|| and delta = {deltas}, "
+        "and assume no training error: n/a where there is some."
     )
     style.foot(figure, made_from, style.replicates(table, *BY), about)
     return figure

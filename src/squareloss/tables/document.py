@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from squareloss.tables.aggregate import AGGREGATE, BOUND_COLUMNS
 from squareloss.tables.history import HISTORY
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LANDSCAPE, METRICS
 from squareloss.tables.schema import IDENTITY, Column, Table
@@ -24,23 +25,16 @@ of replicates. Keys of the paths are for people; the same facts are typed column
 ## Columns of every table
 """
 
-AGGREGATE = f"""## `aggregate`
+AGGREGATE_HEADING = f"""## `{AGGREGATE.name}`
 
-One row is one evaluated epoch of a replicate, over all runs of an experiment.
+One row is {AGGREGATE.row}.
 
-Files: `aggregate/<experiment>.parquet`
+Files: `{AGGREGATE.name}/<experiment>.parquet`
 
 The columns of [`{HISTORY.name}`](#{HISTORY.name}), joined with those of
 [`{COLLAPSE.name}`](#{COLLAPSE.name}) and, from [`{BOUNDS.name}`](#{BOUNDS.name}), with the columns
 below. What is computed from snapshots is NaN at the epochs that have none.
 """
-
-# A bound's name becomes its column.
-BOUND_COLUMNS = (
-    Column("eq16_printed", "float64", "1", "bound on the test error as printed", "Eq. 16"),
-    Column("eq16_eq12", "float64", "1", "the same with the logarithm of Eq. 12", "Eq. 12, 16"),
-    next(column for column in BOUNDS.columns if column.name == "max_norm"),
-)
 
 
 def escaped(text: str) -> str:
@@ -73,7 +67,7 @@ def document() -> str:
     sections = [
         HEADING + columns_section(IDENTITY),
         *(table_section(table) for table in TABLES),
-        AGGREGATE + columns_section(BOUND_COLUMNS),
+        AGGREGATE_HEADING + columns_section(BOUND_COLUMNS),
     ]
     return "".join(sections).rstrip("\n") + "\n"
 
