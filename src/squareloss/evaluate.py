@@ -19,7 +19,7 @@ def targets(labels: Tensor, classes: int) -> Tensor:
 
 def square_loss(f: Tensor, e: Tensor) -> Tensor:
     """Data term of Eq. (1), mean_n ||f - e~||^2 / C; the scalar loss for C = 2 with f_1 = -f_2."""
-    return (f - e).square().mean()
+    return F.mse_loss(f, e)
 
 
 def cross_entropy(f: Tensor, e: Tensor) -> Tensor:
