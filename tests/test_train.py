@@ -225,15 +225,10 @@ def test_a_run_that_is_infinite_from_the_start_is_recorded_too(tmp_path, split, 
 def test_an_arc_without_its_ends_is_missing_and_figure2_says_so(tmp_path, split, make_spec):
     spec = make_spec(learning_rate=1e4, normalization="none", init_scale=3.0, replicates=(0, 1))
     run_cli(tmp_path, spec, split)
-    command = [sys.executable, "-m", "squareloss.landscape"]
-    for option, name in [
-        ("run", "run.json"),
-        ("snapshots", "snapshots.safetensors"),
-        ("data", "split.safetensors"),
-        ("output", "landscape.parquet"),
-    ]:
-        command += [f"--{option}", str(tmp_path / name)]
-    subprocess.run(command, check=True)
+    files = {"run": "run.json", "snapshots": "snapshots.safetensors", "data": "split.safetensors"}
+    files["output"] = "landscape.parquet"
+    options = [word for name in files for word in (f"--{name}", str(tmp_path / files[name]))]
+    subprocess.run([sys.executable, "-m", "squareloss.landscape", *options], check=True)
     command = [sys.executable, "-m", "squareloss.figures.figure2"]
     command += ["--landscape", str(tmp_path / "landscape.parquet"), "--output"]
     subprocess.run([*command, str(tmp_path / "figure2")], check=True)

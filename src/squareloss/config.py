@@ -18,6 +18,7 @@ import squareloss.figures
 import squareloss.networks
 from squareloss.errors import UserError
 from squareloss.spec import (
+    Coordinates,
     Count,
     Integer,
     Name,
@@ -68,16 +69,10 @@ class Dataset(Strict):
         return self
 
 
-class Baseline(Strict):
+class Baseline(Coordinates):
     """The point that every sweep varies."""
 
     recipe: Name
-    weight_decay: NonNegative
-    init_scale: Positive
-    label_noise: Share
-    n_train: Count
-    batch_size: Count
-    learning_rate: Positive
 
 
 class Sweep(Strict):

@@ -116,16 +116,21 @@ class Recipe(Strict):
         )
 
 
-class Point(Strict):
-    """The coordinates of a run: what a sweep may vary."""
+class Coordinates(Strict):
+    """What a sweep may vary besides the recipe."""
 
-    recipe_name: Name
     weight_decay: NonNegative
     init_scale: Positive
     label_noise: Share
     n_train: Count
     batch_size: Count
     learning_rate: Positive
+
+
+class Point(Coordinates):
+    """The coordinates of a run."""
+
+    recipe_name: Name
 
 
 class RunSpec(Strict):
