@@ -18,17 +18,22 @@ from squareloss.evaluate import square_loss, targets
 from squareloss.extract import extract_block, snapshot_rows
 from squareloss.landscape import POSITIONS, arc_rows
 from squareloss.layers import build, forward
-from squareloss.optimize import sgd
 from squareloss.snapshots import Snapshot, open_snapshots
 from squareloss.spec import Schedule, canonical_json, read_spec
 from squareloss.tables.history import HISTORY
-from squareloss.train import initial_model, load_data, train_block, train_epoch
+from squareloss.train import history_rows, prepare, train
+
+
+def trained(spec, split):
+    """The replicates after the last epoch."""
+    block = prepare(spec, split)
+    train(block, spec.recipe.epochs)
+    return block.replicates
 
 
 def courses(spec, split):
     """Rows of `history` and snapshots of every replicate."""
-    results, _ = train_block(spec, split)
-    return {r: (result.rows, result.snapshots) for r, result in results.items()}
+    return {r: (history_rows(x), x.snapshots) for r, x in trained(spec, split).items()}
 
 
 def same(a, b):
@@ -78,7 +83,7 @@ def test_history_obeys_equation_11(split, make_spec, normalization):
 
 def test_history_is_what_the_snapshot_gives(split, make_spec):
     spec = make_spec(replicates=(1,))
-    results, _ = train_block(spec, split)
+    results = trained(spec, split)
     last = results[1].rows[-1]
     kept = {k.split("/")[2]: t for k, t in results[1].snapshots.items() if k.startswith("1/3/")}
     weights = [kept[f"weight{k}"] for k in (1, 2, 3)]
@@ -93,18 +98,15 @@ def test_history_is_what_the_snapshot_gives(split, make_spec):
 
 
 def test_a_full_batch_step_does_not_depend_on_how_the_batch_is_cut(split, make_spec):
-    spec = make_spec(optimizer="gd", replicates=(0,))
-    data = load_data(spec, split, 0, torch.device("cpu"))
-    ends = []
-    for size in (40, 7):
-        point = spec.point.model_copy(update={"batch_size": size})
-        sized = spec.model_copy(update={"point": point})
-        model = initial_model(sized, data, 0, "same")
-        optimizer = sgd(model.parameters(), spec.recipe, 0.05, 1e-3)
-        for epoch in range(3):
-            train_epoch(model, optimizer, sized, data, epoch, torch.Generator().manual_seed(0))
-        ends.append(model.weights)
-    for a, b in zip(*ends, strict=True):
+    spec = make_spec(optimizer="gd", replicates=(0,), batch_size=40)
+    whole, cut = (prepare(spec, split).replicates[0] for _ in range(2))
+    # Changed afterwards, since the batch size is part of the name of the random streams.
+    point = spec.point.model_copy(update={"batch_size": 7})
+    cut.spec = spec.model_copy(update={"point": point})
+    for epoch in (1, 2, 3):
+        whole.train_epoch(epoch)
+        cut.train_epoch(epoch)
+    for a, b in zip(whole.model.weights, cut.model.weights, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
@@ -116,7 +118,7 @@ def test_the_learning_rate_in_history_follows_the_schedule(split, make_spec):
 
 
 def test_update_norm_is_the_way_of_one_epoch(split, make_spec):
-    results, _ = train_block(make_spec(epochs=2, snapshots=4, replicates=(0,)), split)
+    results = trained(make_spec(epochs=2, snapshots=4, replicates=(0,)), split)
     kept = results[0].snapshots
     assert kept["0/0/update_norm"].isnan().all()
     for k in (1, 2, 3):
@@ -128,7 +130,7 @@ def test_update_norm_is_the_way_of_one_epoch(split, make_spec):
 
 def test_snapshots_are_copies(split, make_spec):
     for normalization in ("wn", "lm", "bn", "none"):
-        results, _ = train_block(make_spec(normalization=normalization, replicates=(0,)), split)
+        results = trained(make_spec(normalization=normalization, replicates=(0,)), split)
         kept = results[0].snapshots
         for name in ("weight1", "weight3", "rho_top"):
             values = [kept[f"0/{epoch}/{name}"] for epoch in (0, 3)]
@@ -155,6 +157,7 @@ def run_cli(tmp_path, spec, split):
     command = [sys.executable, "-m", "squareloss.train", "--spec", canonical_json(spec)]
     for option, name in [
         ("data", "split.safetensors"),
+        ("checkpoint", "checkpoint.safetensors"),
         ("run", "run.json"),
         ("snapshots", "snapshots.safetensors"),
         ("history", "history.parquet"),
@@ -247,7 +250,7 @@ def test_a_missing_split_is_one_line(tmp_path, split, make_spec):
     (tmp_path / "split.safetensors").write_bytes(b"")
     before = (tmp_path / "run.json").read_bytes()
     command = [sys.executable, "-m", "squareloss.train", "--spec", canonical_json(make_spec())]
-    for option in ("data", "run", "snapshots", "history"):
+    for option in ("data", "checkpoint", "run", "snapshots", "history"):
         command += [
             f"--{option}",
             str(tmp_path / {"data": "split.safetensors"}.get(option, option)),
@@ -262,7 +265,7 @@ def test_a_missing_split_is_one_line(tmp_path, split, make_spec):
 
 def test_landscape_ends_are_the_trained_networks(tmp_path, split, make_spec):
     spec = make_spec(replicates=(0, 1), epochs=20)
-    results, _ = train_block(spec, split)
+    results = trained(spec, split)
     tensors = {k: t for result in results.values() for k, t in result.snapshots.items()}
     safetensors.torch.save_file(tensors, tmp_path / "s.safetensors")
     x = torch.from_numpy((split.train_images / 255 - split.mean) / split.std).float()
@@ -286,7 +289,7 @@ def test_landscape_ends_are_the_trained_networks(tmp_path, split, make_spec):
 
 def test_a_negative_top_scalar_is_the_same_network_with_its_last_layer_negated(split, make_spec):
     spec = make_spec(replicates=(0,))
-    results, _ = train_block(spec, split)
+    results = trained(spec, split)
     kept = {k.split("/")[2]: t for k, t in results[0].snapshots.items() if k.startswith("0/3/")}
     weights = [kept[f"weight{k}"] for k in (1, 2, 3)]
     updates = kept["update_norm"].tolist()
@@ -303,6 +306,6 @@ def test_a_negative_top_scalar_is_the_same_network_with_its_last_layer_negated(s
 
 
 def test_every_column_of_history_is_written(split, make_spec):
-    results, _ = train_block(make_spec(replicates=(0,)), split)
+    results = trained(make_spec(replicates=(0,)), split)
     names = {column.name for column in HISTORY.columns} | {"replicate", "epoch"}
     assert all(row.keys() == names for row in results[0].rows)

@@ -5,7 +5,7 @@ tests run the same function on whatever weights they hold.
 """
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,8 +35,6 @@ class Linear:
 
 
 Layer = Conv | Linear
-# Maps (number of the layer, pre-activation) to what the ReLU sees: batch norm's place.
-Standardize = Callable[[int, Tensor], Tensor]
 
 
 def scaled(units: int, width: float) -> int:
@@ -68,11 +66,14 @@ def forward(
     layers: Sequence[Layer],
     weights: Sequence[Tensor],
     x: Tensor,
-    standardize: Standardize | None = None,
+    running: Sequence[tuple[Tensor, Tensor]] = (),
+    training: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Outputs (B, C) and features h (B, p), the input of the last layer.
 
-    `x`: (B, channels, side, side) float. `standardize` acts on each hidden pre-activation.
+    `x`: (B, channels, side, side) float. With `running`, the mean and variance of each hidden
+    layer's units, hidden pre-activations are standardised (batch norm without affine parameters):
+    with the batch's own statistics, which update `running`, if `training`.
     """
     last = len(layers) - 1
     for k, (layer, weight) in enumerate(zip(layers, weights, strict=True)):
@@ -83,7 +84,7 @@ def forward(
             if k == last:
                 break
             z = x @ weight.T
-        x = torch.relu(z if standardize is None else standardize(k, z))
+        x = torch.relu(F.batch_norm(z, *running[k], training=training) if running else z)
         if isinstance(layer, Conv) and layer.pool > 1:
             x = F.max_pool2d(x, layer.pool)
     return x @ weights[-1].T, x

@@ -13,20 +13,24 @@ cancel in f_W, so only the last layer's norm enters rho.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from squareloss.layers import Layer, Standardize, forward
+from squareloss.layers import Layer, forward
 
 
 class Model:
     """A network with its trainable tensors.
 
-    A training step is: `outputs`, `backward`, `gradients_to_parameters`, the optimiser's step on
-    `parameters()`, `parameters_to_weights`.
+    The optimiser moves `masters` (v_k under wn, else W_k) and `rho_top`. The training step computes
+    with `weights`, W_k rounded to the precision of its products, so a step is: `outputs`, gradients
+    with respect to `differentiated`, `gradients_to_parameters`, the optimiser's step, `retract`,
+    `parameters_to_weights`.
+
+    `initial`: float tensors of the precision that masters and measurements have; `products` is the
+    precision of the training step's matrix products, the same unless told otherwise.
     """
 
     def __init__(
@@ -36,71 +40,91 @@ class Model:
         normalization: str,
         layer_norms: str = "initial",
         rho_top: float = 1.0,
+        products: torch.dtype | None = None,
     ) -> None:
-        self.layers = layers
+        self.layers = tuple(layers)
         self.normalization = normalization
         unit = layer_norms == "unit"
         self.norms = [1.0 if unit else weight.norm().item() for weight in initial]
-        self.weights = [
-            (weight / weight.norm() if unit else weight).detach().clone().requires_grad_()
-            for weight in initial
-        ]
         # v_k starts on the sphere ||v_k|| = g_k, where wn and lm take the same step to first order.
-        self.directions = (
-            [weight.detach().clone().requires_grad_() for weight in self.weights]
-            if normalization == "wn"
-            else self.weights
-        )
-        self.radii = [v.detach().norm() for v in self.directions]  # ||v_k||
+        self.masters = [(w / w.norm() if unit else w.clone()).detach() for w in initial]
+        self.radii = [w.new_empty(()) for w in initial]  # ||v_k||
+        self.weights = [v.to(products, copy=True).requires_grad_() for v in self.masters]
         self.rho_top = initial[0].new_tensor(rho_top).requires_grad_()
         hidden = [weight.shape[0] for weight in initial[:-1]] if normalization == "bn" else []
-        self.running_mean = [initial[0].new_zeros(units) for units in hidden]
-        self.running_var = [initial[0].new_ones(units) for units in hidden]
+        self.running = [
+            (initial[0].new_zeros(units), initial[0].new_ones(units)) for units in hidden
+        ]
+        self.parameters_to_weights()
 
     def parameters(self) -> list[Tensor]:
-        """Leaf tensors to optimise: v_k under wn, else W_k, and rho_top."""
-        return [*self.directions, self.rho_top]
+        """Tensors to optimise: v_k under wn, else W_k, and rho_top."""
+        return [*self.masters, self.rho_top]
 
-    def outputs(self, x: Tensor, training: bool = False) -> Tensor:
-        """f_W(x), (B, C). `training` makes bn use and update batch statistics."""
-        f, _ = forward(self.layers, self.weights, x, self.standardize(training))
-        return self.rho_top * f
+    def differentiated(self) -> list[Tensor]:
+        """Tensors that a loss of `outputs` is differentiated by: W_k and rho_top."""
+        return [*self.weights, self.rho_top]
 
-    def standardize(self, training: bool) -> Standardize | None:
-        """Batch norm's part in the forward pass, without affine parameters; None without bn."""
-        if self.normalization != "bn":
-            return None
-        return lambda k, z: F.batch_norm(
-            z, self.running_mean[k], self.running_var[k], training=training
-        )
+    def outputs(self, x: Tensor, network: Callable[..., tuple[Tensor, Tensor]] = forward) -> Tensor:
+        """f_W(x) (B, C) in training, where bn uses and updates batch statistics.
+
+        `network` is `forward`, or what a compiler made of it.
+        """
+        x = x.to(self.weights[0].dtype)
+        f, _ = network(self.layers, self.weights, x, self.running, training=True)
+        return self.rho_top * f.to(self.rho_top.dtype)
 
     @torch.no_grad()
-    def gradients_to_parameters(self) -> None:
-        """Turn the gradients with respect to W_k into those of the parameters.
+    def gradients_to_parameters(self, gradients: Sequence[Tensor]) -> None:
+        """Set the `grad` of the parameters from the gradients with respect to `differentiated`.
 
         By hand, since autograd through the norms takes 40% of a small network's step. Under wn,
         dL/dv = (g / ||v||) (I - V V^T) dL/dW. Under lm, 2 nu_k V_k is subtracted, nu_k of Eq. (4).
+        `gradients` may be overwritten.
         """
-        if self.normalization not in ("wn", "lm"):
-            return
-        tensors = zip(self.directions, self.weights, self.norms, self.radii, strict=True)
-        for v, w, g, radius in tensors:
-            assert w.grad is not None
-            # <V, dL/dW> V, as W = g V; in place, since memory traffic is what these passes cost
-            radial = torch.dot(w.flatten(), w.grad.flatten()) / g**2
-            tangent = w.grad.addcmul_(w, radial, value=-1)
-            if v is not w:
-                v.grad, w.grad = tangent.mul_(g / radius), None
+        *of_weights, self.rho_top.grad = gradients
+        for v, gradient, g, radius in zip(
+            self.masters, of_weights, self.norms, self.radii, strict=True
+        ):
+            gradient = gradient.to(v.dtype)
+            # The fused optimiser walks through memory, whatever the strides say.
+            same = gradient.stride() == v.stride()
+            v.grad = gradient if same else torch.empty_like(v).copy_(gradient)
+            if self.normalization in ("wn", "lm"):
+                # <V, dL/dW> V; in place, since memory traffic is what these passes cost
+                radial = torch.dot(v.flatten(), v.grad.flatten()) / radius.square()
+                v.grad.addcmul_(v, radial, value=-1)
+            if self.normalization == "wn":
+                v.grad.mul_(g / radius)
+
+    @torch.no_grad()
+    def retract(self) -> None:
+        """Put W_k of lm back on its sphere, which a step along the tangent leaves."""
+        if self.normalization == "lm":
+            for w, g in zip(self.masters, self.norms, strict=True):
+                w.mul_(g / w.norm())
 
     @torch.no_grad()
     def parameters_to_weights(self) -> None:
-        """Set W_k = g_k v_k / ||v_k||: from v_k under wn, a retraction of W_k under lm."""
-        if self.normalization in ("wn", "lm"):
-            self.radii = [v.norm() for v in self.directions]
-            for v, w, g, radius in zip(
-                self.directions, self.weights, self.norms, self.radii, strict=True
-            ):
+        """Set what the training step computes with from the parameters."""
+        for v, w, g, radius in zip(self.masters, self.weights, self.norms, self.radii, strict=True):
+            if self.normalization in ("wn", "lm"):
+                # in place, so that a recorded step finds it again
+                radius.copy_(torch.linalg.vector_norm(v))
+            if self.normalization == "wn":
                 torch.mul(v, g / radius, out=w)
+            else:
+                w.copy_(v)
+
+    @torch.no_grad()
+    def full_weights(self) -> list[Tensor]:
+        """W_k in the precision of the masters: g_k v_k / ||v_k|| under wn. Not to be changed."""
+        if self.normalization != "wn":
+            return self.masters
+        return [
+            v * (g / radius)
+            for v, g, radius in zip(self.masters, self.norms, self.radii, strict=True)
+        ]
 
 
 def product_norm(weights: Sequence[Tensor], normalization: str) -> float:

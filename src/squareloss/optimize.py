@@ -58,9 +58,28 @@ def sgd(
     2 lambda times the parameter.
     """
     decay = 2 * weight_decay if recipe.weight_decay_on == "weights" else 0.0
-    return torch.optim.SGD(
-        parameters, lr=learning_rate, momentum=recipe.momentum, weight_decay=decay
+    on_gpu = parameters[0].is_cuda
+    optimizer = torch.optim.SGD(
+        parameters,
+        # A recorded CUDA graph reads the rate from the device.
+        lr=torch.tensor(learning_rate, device=parameters[0].device) if on_gpu else learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=decay,
+        fused=True,
     )
+    for p in parameters:
+        # Zeros from the start: PyTorch's own first step, and a state that can be saved before it.
+        optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+    return optimizer
+
+
+def set_rate(optimizer: torch.optim.SGD, learning_rate: float) -> None:
+    """Set the learning rate of the steps to come."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(learning_rate)
+        else:
+            group["lr"] = learning_rate
 
 
 def rho_penalty(rho_top: Tensor, recipe: Recipe, weight_decay: float) -> Tensor:

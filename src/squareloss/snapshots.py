@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import safetensors
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from torch import Tensor
 
@@ -45,15 +44,8 @@ class Snapshot:
         self, layers: tuple[Layer, ...], x: Tensor, batch: int = 500
     ) -> tuple[Tensor, Tensor]:
         """f_V (N, C) and the inputs of the last layer under W_k (N, p), for x (N, ch, s, s)."""
-
-        def standardize(k: int, z: Tensor) -> Tensor:
-            return F.batch_norm(z, *self.running[k])
-
         with torch.no_grad():
-            parts = [
-                forward(layers, self.weights, part, standardize if self.running else None)
-                for part in x.split(batch)
-            ]
+            parts = [forward(layers, self.weights, part, self.running) for part in x.split(batch)]
         f = torch.cat([f for f, _ in parts]) * self.rho_top
         return f / self.rho, torch.cat([h for _, h in parts])
 

@@ -86,6 +86,11 @@ class Recipe(Strict):
     optimizer: Literal["sgd", "gd"] = Field("sgd", description="gd: one full-batch step an epoch")
     momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.9
     schedule: Schedule = Schedule(name="constant")
+    precision: Literal["float64", "float32", "tf32", "bfloat16"] = Field(
+        "float32",
+        description="of the training step's products; tf32 is float32 on a CPU. Weights and "
+        "measurements are float32, or float64 with `float64`",
+    )
     epochs: Count
     snapshots: Annotated[Integer, Field(ge=3)] = Field(
         12, description="how many log-spaced epochs keep their weights, 0 and the last included"
@@ -142,6 +147,7 @@ class RunSpec(Strict):
     replicates: tuple[int, ...]
     device: Literal["auto", "cpu", "cuda"]
     threads: Count
+    compile: bool  # like `threads` part of the spec, since it changes the order of float32 sums
 
 
 class DataSpec(Strict):

@@ -32,6 +32,8 @@ def or_exit(function, *args):
 
 STUDY = or_exit(load, config)
 RESULTS = f"{STUDY.results}/{STUDY.study}"
+# No declared output: Snakemake would delete it before the attempt that is to go on from it.
+CHECKPOINT = f"{RESULTS}/checkpoints/{{point}}/block={{block}}.safetensors"
 RUNS = sweep.runs_table(STUDY)
 # The whole point is one wildcard: recipe=cnn6/wd=0.001/init=0.9/noise=0/n=10000/batch=128/lr=0.03
 POINTS = Paramspace(RUNS[list(sweep.POINT_KEYS)], param_sep="=", single_wildcard="point")

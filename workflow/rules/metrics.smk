@@ -17,10 +17,13 @@ rule extract:
     threads: STUDY.threads
     params:
         delta=STUDY.delta,
+        checkpoint=CHECKPOINT,
+    # The run is complete: what it would have gone on from has served.
     shell:
         "python -m squareloss.extract --delta {params.delta} --run {input.run:q} --snapshots {input.snapshots:q}"
         " --data {input.data:q} --margins {output.margins:q} --collapse {output.collapse:q}"
         " --layers {output.layers:q} --bounds {output.bounds:q} 2> {log:q}"
+        " && rm -f {params.checkpoint:q} {params.checkpoint:q}.lock"
 
 
 rule landscape:

@@ -14,9 +14,13 @@ rule train:
     threads: STUDY.threads
     params:
         spec=run_spec,
+        checkpoint=CHECKPOINT,
+    # `exec`, so that a signal to the job reaches the training; a retry goes on with the same log
     shell:
-        "python -m squareloss.train --spec {params.spec:q} --data {input.data:q} --run {output.run:q}"
-        " --snapshots {output.snapshots:q} --history {output.history:q} 2> {log:q}"
+        "exec python -m squareloss.train --spec {params.spec:q} --data {input.data:q}"
+        " --checkpoint {params.checkpoint:q}"
+        " --checkpoint-minutes {STUDY.checkpoint_minutes}"
+        " --run {output.run:q} --snapshots {output.snapshots:q} --history {output.history:q} 2>> {log:q}"
 
 
 rule runs:

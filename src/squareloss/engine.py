@@ -1,0 +1,322 @@
+"""The training engine: one replicate, its steps, and what is measured of it.
+
+The whole data set lies on the device and batches are index lists. A step is the forward pass, the
+gradients, the step of SGD and the parametrisation's own part; it never waits for the device. On a
+GPU the step is recorded once as a CUDA graph and replayed, every replicate on a stream of its own:
+replicates overlap, and each runs the same kernels alone or in company.
+"""
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from squareloss.data.split import Split, inputs
+from squareloss.evaluate import LOSSES, error, margins, moments, targets
+from squareloss.layers import build, forward, weight_shapes
+from squareloss.normalize import Model, product_norm
+from squareloss.optimize import initial_weight, learning_rate, rho_penalty, set_rate, sgd
+from squareloss.spec import RunSpec, canonical_json, stream
+
+EVALUATION_BATCH = 500  # bounds the memory of a forward pass; the sums are over samples alone
+WARM_UP = 3  # steps before a recording, in which libraries choose and allocate
+# What the matrix products of a step compute in; masters and measurements are float32 or float64.
+PRODUCTS = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "bfloat16": torch.bfloat16,
+}
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A prepared split as tensors on the device, in the precision of the measurements."""
+
+    train_x: Tensor  # (N, side, side, channels): channels last is what CPUs convolve fastest
+    labels: dict[int, Tensor]  # by replicate: (N,) int64 to train on, label noise included
+    test_x: Tensor
+    test_labels: Tensor
+    classes: int
+
+
+def load_data(spec: RunSpec, split: Split, device: torch.device) -> TrainingData:
+    """Put the split on the device."""
+    dtype = torch.float64 if spec.recipe.precision == "float64" else torch.float32
+
+    def images(x: np.ndarray) -> Tensor:
+        return torch.from_numpy(x).permute(0, 2, 3, 1).contiguous().to(device, dtype)
+
+    train_x, test_x = inputs(split, spec.recipe.images)
+    return TrainingData(
+        train_x=images(train_x),
+        labels={
+            r: torch.from_numpy(split.noisy_labels[i]).to(device)
+            for i, r in enumerate(spec.replicates)
+        },
+        test_x=images(test_x),
+        test_labels=torch.from_numpy(split.test_labels).to(device),
+        classes=split.classes,
+    )
+
+
+def initial_model(spec: RunSpec, data: TrainingData, replicate: int) -> Model:
+    """The untrained network of a replicate, from a random stream of its own."""
+    recipe = spec.recipe
+    layers = build(recipe.network, data.classes, recipe.width, recipe.downsample)
+    _, side, _, channels = data.train_x.shape
+    seed = stream(spec.seed, replicate, canonical_json(spec.point), "weights")
+    generator = torch.Generator().manual_seed(seed)
+    weights = [
+        initial_weight(shape, recipe.init, spec.point.init_scale, generator).to(
+            data.train_x.device,
+            data.train_x.dtype,
+            memory_format=torch.channels_last if len(shape) == 4 else torch.contiguous_format,
+        )
+        for shape in weight_shapes(layers, channels, side)
+    ]
+    # Unit layer norms leave the scale no other place than the top scalar.
+    rho_top = recipe.rho_top * (spec.point.init_scale if recipe.layer_norms == "unit" else 1.0)
+    products = PRODUCTS[recipe.precision]
+    return Model(layers, weights, recipe.normalization, recipe.layer_norms, rho_top, products)
+
+
+def network(compiled: bool) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The forward pass that training differentiates, compiled if asked for."""
+    return torch.compile(forward, fullgraph=True, dynamic=False) if compiled else forward
+
+
+def can_compile() -> bool:
+    """Whether there is the C++ compiler that torch.compile needs."""
+    return shutil.which(os.environ.get("CXX", "g++")) is not None
+
+
+@contextmanager
+def tf32(wanted: bool) -> Iterator[None]:
+    """Let a GPU's float32 products round their factors to 10 bits, or not, within the block."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = wanted
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+
+
+class Replicate:
+    """One replicate of a run: where its training stands, and what it has left so far."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        data: TrainingData,
+        replicate: int,
+        network: Callable[..., tuple[Tensor, Tensor]] = forward,
+    ) -> None:
+        recipe, point = spec.recipe, spec.point
+        self.spec, self.data, self.replicate, self.network = spec, data, replicate, network
+        self.model = initial_model(spec, data, replicate)
+        self.optimizer = sgd(
+            self.model.parameters(), recipe, point.learning_rate, point.weight_decay
+        )
+        seed = stream(spec.seed, replicate, canonical_json(point), "batches")
+        self.order = torch.Generator().manual_seed(seed)
+        self.labels = data.labels[replicate]
+        self.targets = targets(self.labels, data.classes).to(data.train_x.dtype)
+        self.evaluated = frozenset(recipe.evaluation_epochs())
+        self.kept = frozenset(recipe.snapshot_epochs())
+        self.before: list[Tensor] | None = None  # V_k one epoch before a snapshot
+        self.rate = point.learning_rate
+        self.on_gpu = data.train_x.is_cuda
+        self.stream = torch.cuda.Stream() if self.on_gpu else None
+        self.recordings: dict[int, tuple[Tensor, torch.cuda.CUDAGraph]] = {}
+
+        self.epoch = -1  # the last one measured; 0 is before the first step
+        self.rows: list[Row] = []
+        self.snapshots: dict[str, Tensor] = {}
+        self.diverged_at: int | None = None
+
+    def gradients(self, batch: Tensor, share: float = 1.0) -> list[Tensor]:
+        """Gradients of `share` times the loss on the samples of `batch` (B,), penalty included."""
+        model, recipe = self.model, self.spec.recipe
+        f = model.outputs(self.data.train_x[batch].permute(0, 3, 1, 2), self.network)
+        loss = LOSSES[recipe.loss](f, self.targets[batch])
+        penalty = rho_penalty(model.rho_top, recipe, self.spec.point.weight_decay)
+        return list(torch.autograd.grad(share * (loss + penalty), model.differentiated()))
+
+    def update(self, gradients: list[Tensor]) -> None:
+        """The optimiser's step for these gradients."""
+        self.model.gradients_to_parameters(gradients)
+        self.optimizer.step()
+        self.model.retract()
+        self.model.parameters_to_weights()
+
+    def step(self, batch: Tensor) -> None:
+        """One step of SGD on the samples of `batch`."""
+        self.update(self.gradients(batch))
+
+    def train_epoch(self, epoch: int) -> None:
+        """One pass over the training set; `epoch` counts from 1. A GPU is left working on it."""
+        recipe, point = self.spec.recipe, self.spec.point
+        n = len(self.labels)
+        order = torch.randperm(n, generator=self.order).to(self.labels.device)
+        batches = order.split(point.batch_size)
+        full_batch = recipe.optimizer == "gd"
+        steps = 1 if full_batch else len(batches)
+        with torch.cuda.stream(self.stream), tf32(recipe.precision == "tf32"):
+            if epoch in self.kept:
+                self.before = self.directions()
+            if full_batch:
+                # The sum of the batches' gradients, each weighted by its share of the samples.
+                self._set_rate(epoch, 0, steps)
+                parts = (self.gradients(batch, len(batch) / n) for batch in batches)
+                self.update([torch.stack(part).sum(0) for part in zip(*parts, strict=True)])
+                return
+            step = self._replay if self.on_gpu else self.step
+            for i, batch in enumerate(batches):
+                self._set_rate(epoch, i, steps)
+                step(batch)
+
+    def _set_rate(self, epoch: int, i: int, steps: int) -> None:
+        recipe = self.spec.recipe
+        rate = learning_rate(
+            recipe.schedule,
+            self.spec.point.learning_rate,
+            epoch - 1,
+            recipe.epochs,
+            (epoch - 1) * steps + i,
+            steps,
+        )
+        if rate != self.rate:
+            set_rate(self.optimizer, rate)
+            self.rate = rate
+
+    def _replay(self, batch: Tensor) -> None:
+        """`step` as a CUDA graph, recorded when a batch of this size first comes."""
+        if len(batch) not in self.recordings:
+            index, graph = batch.clone(), torch.cuda.CUDAGraph()
+            state = list(self._tensors().values())
+            before = [tensor.detach().clone() for tensor in state]
+            for _ in range(WARM_UP):
+                self.step(index)
+            with torch.cuda.graph(graph, stream=self.stream):
+                self.step(index)
+            with torch.no_grad():
+                for tensor, value in zip(state, before, strict=True):
+                    tensor.copy_(value)
+            self.model.parameters_to_weights()
+            self.recordings[len(batch)] = index, graph
+        index, graph = self.recordings[len(batch)]
+        index.copy_(batch)
+        graph.replay()
+
+    @torch.no_grad()
+    def directions(self) -> list[Tensor]:
+        """V_k of every layer."""
+        return [w / w.norm() for w in self.model.full_weights()]
+
+    def measure(self, epoch: int) -> None:
+        """Record what `epoch` is to leave: a row of `history`, a snapshot, or neither.
+
+        A replicate whose loss is not finite has diverged: it is not trained further. The square
+        loss overflows before the weights do, so an infinite loss is divergence too.
+        """
+        if epoch in self.evaluated:
+            row = self._row(epoch)
+            if math.isfinite(row["train_loss"]):
+                self.rows.append(row)
+                if epoch in self.kept:
+                    self._keep(epoch)
+            else:
+                self.diverged_at = epoch
+        self.epoch = epoch
+
+    @torch.no_grad()
+    def _row(self, epoch: int) -> Row:
+        """One row of `history`: everything measured on the whole training and test set."""
+        model, spec, data = self.model, self.spec, self.data
+        weights = model.full_weights()
+
+        def outputs(x: Tensor) -> Tensor:
+            parts = (part.permute(0, 3, 1, 2) for part in x.split(EVALUATION_BATCH))
+            f = [forward(model.layers, weights, part, model.running)[0] for part in parts]
+            return model.rho_top * torch.cat(f)
+
+        loss = LOSSES[spec.recipe.loss]
+        train, test = outputs(data.train_x), outputs(data.test_x)
+        rho_top = model.rho_top.item()
+        scale = product_norm(weights, model.normalization)
+        rho = abs(rho_top) * scale
+        f_v = train / rho  # the sign of rho_top is folded into V_L, so f_W = rho f_V with rho > 0
+        margin = margins(f_v, self.labels).double()
+        mu, m = moments(f_v, self.labels)
+        test_targets = targets(data.test_labels, data.classes).to(test.dtype)
+        return {
+            "replicate": self.replicate,
+            "epoch": epoch,
+            "classes": data.classes,
+            "train_loss": loss(train, self.targets).item(),
+            "train_error": error(train, self.labels),
+            "test_loss": loss(test, test_targets).item(),
+            "test_error": error(test, data.test_labels),
+            "current_lr": self.rate,
+            "rho": rho,
+            "rho_top": rho_top,
+            "lambda_eff": spec.point.weight_decay * (1 / scale) * (1 / scale)
+            if scale
+            else math.nan,
+            "mu": mu,
+            "M": m,
+            "mean_margin": margin.mean().item(),
+            "margin_sd": margin.std(correction=0).item(),
+            "min_margin": margin.min().item(),
+        }
+
+    @torch.no_grad()
+    def _keep(self, epoch: int) -> None:
+        """Keep the weights W_k and rho_top, and how far each V_k came in the last epoch."""
+        kept = {f"weight{k}": w for k, w in enumerate(self.model.full_weights(), start=1)}
+        for k, (mean, var) in enumerate(self.model.running, start=1):
+            kept |= {f"running_mean{k}": mean, f"running_var{k}": var}
+        kept["rho_top"] = self.model.rho_top.reshape(1)
+        now = self.directions()
+        update = [
+            math.nan if self.before is None else (v - old).norm().item()
+            for v, old in zip(now, self.before or now, strict=True)
+        ]
+        kept["update_norm"] = torch.tensor(update)
+        for name, tensor in kept.items():
+            self.snapshots[f"{self.replicate}/{epoch}/{name}"] = (
+                tensor.detach().to("cpu", torch.float32, copy=True).contiguous()
+            )
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """The tensors that a step changes, by name; `weights` and `radii` follow from them."""
+        model = self.model
+        tensors = {"rho_top": model.rho_top}
+        tensors |= {f"master{k}": v for k, v in enumerate(model.masters, start=1)}
+        for k, (mean, var) in enumerate(model.running, start=1):
+            tensors |= {f"running_mean{k}": mean, f"running_var{k}": var}
+        for k, p in enumerate(model.parameters(), start=1):
+            tensors[f"momentum{k}"] = self.optimizer.state[p]["momentum_buffer"]
+        return tensors
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the epochs to come depend on, as tensors on the CPU."""
+        tensors = {k: t.detach().cpu().contiguous() for k, t in self._tensors().items()}
+        return tensors | {"order": self.order.get_state()}
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go back to what `state` returned."""
+        self.order.set_state(state["order"])
+        for name, tensor in self._tensors().items():
+            tensor.copy_(state[name])
+        self.model.parameters_to_weights()
