@@ -15,7 +15,7 @@ settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def split() -> Split:
     """40 training and 20 test images of 9 x 9 pixels that two classes can be told apart on."""
     rng = np.random.default_rng(0)
@@ -41,7 +41,7 @@ def split() -> Split:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_spec():
     """Build a small RunSpec; keywords go to the point, the recipe or the spec, by name."""
 

@@ -305,8 +305,7 @@ def test_a_gradient_in_another_memory_order_takes_the_same_step():
         optimizer = sgd(model.parameters(), RECIPE, 0.1, 0)
         generator = torch.Generator().manual_seed(0)
         gradients = [
-            torch.randn(w.shape, generator=generator, dtype=w.dtype)
-            for w in model.differentiated()
+            torch.randn(w.shape, generator=generator, dtype=w.dtype) for w in model.differentiated()
         ]
         gradients[:2] = [g.to(memory_format=form) for g in gradients[:2]]
         model.gradients_to_parameters(gradients)

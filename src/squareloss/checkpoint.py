@@ -53,10 +53,11 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], text: str | None 
 
 def identity(spec: RunSpec, data: str, compiled: bool) -> dict[str, str]:
     """What a checkpoint belongs to. `data` is the path of the prepared split."""
+    package = str(Path(__file__).parent)
+    loaded = {getattr(module, "__file__", None) or "" for module in sys.modules.values()}
     code = hashlib.sha256()
-    for name, module in sorted(sys.modules.items()):
-        if name.startswith("squareloss.") and module.__file__:
-            code.update(Path(module.__file__).read_bytes())
+    for file in sorted(file for file in loaded if file.startswith(package)):
+        code.update(Path(file).read_bytes())
     return {
         "spec": canonical_json(spec),
         "data": hashlib.sha256(Path(data).read_bytes()).hexdigest(),

@@ -77,6 +77,8 @@ def train(block: Block, epochs: int, pause: Callable[[], None] = lambda: None) -
     for epoch in range(epochs + 1):
         for group in groups:
             behind = [r for r in group if r.epoch < epoch and r.diverged_at is None]
+            if not behind:
+                continue
             start = time.perf_counter()
             for replicate in behind if epoch else []:
                 replicate.train_epoch(epoch)
@@ -89,8 +91,7 @@ def train(block: Block, epochs: int, pause: Callable[[], None] = lambda: None) -
                 if epoch:
                     bar.update()
                 _report(replicate, epochs, bar, terminal)
-            if behind:
-                pause()
+            pause()
     bar.close()
 
 
