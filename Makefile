@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The commands of the environment first, so that nobody needs to activate it.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo report test lint docs lock clean
+.PHONY: help demo report test bench lint docs lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -20,6 +20,9 @@ report: .venv/installed ## one self-contained page with the demo's figures, tabl
 
 test: .venv/installed lint ## the whole test suite
 	pytest
+
+bench: .venv/installed ## training speed, beside a loop written by hand and the hardware's own rate
+	python -m squareloss.benchmark --output results/benchmark
 
 lint: .venv/installed ## format, style, types and the workflow's own lint
 	ruff format --check .

@@ -65,7 +65,6 @@ def make_spec():
             "schedule": Schedule(name="constant"),
         }
         rest = {"seed": 7, "replicates": (0, 1, 2, 3), "device": "cpu", "threads": 1}
-        rest["compile"] = False
         for key, value in changes.items():
             home = next(d for d in (point, rest, recipe) if key in d or d is recipe)
             home[key] = value

@@ -116,11 +116,11 @@ def test_a_resumed_block_takes_the_same_course(tmp_path, split, make_spec, chang
         same((history_rows(resumed), resumed.snapshots), course)
 
 
-@pytest.mark.parametrize("key", ["spec", "data", "code version", "version of torch", "compilation"])
+@pytest.mark.parametrize("key", ["spec", "data", "code version", "version of torch"])
 def test_a_checkpoint_of_something_else_is_refused(tmp_path, split, make_spec, key):
     spec = make_spec(replicates=(0,))
     write_split(tmp_path / "split.safetensors", split)
-    owner = checkpoint.identity(spec, str(tmp_path / "split.safetensors"), compiled=False)
+    owner = checkpoint.identity(spec, str(tmp_path / "split.safetensors"))
     assert key in owner
     path = tmp_path / "c.safetensors"
     stopped_at(2, spec, split, path, owner)
@@ -289,12 +289,3 @@ def test_out_of_device_memory_says_what_to_lower(tmp_path, split, make_spec):
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "lower block_size or batch_size" in done.stderr.strip().splitlines()[-1]
-
-
-def test_without_a_compiler_it_says_so_and_goes_on(tmp_path, split, make_spec):
-    write_split(tmp_path / "split.safetensors", split)
-    environment = {**os.environ, "CXX": "/nowhere/g++"}
-    done = run(tmp_path, make_spec(compile=True), env=environment)
-    assert done.returncode == 0, done.stderr
-    assert "no C++ compiler" in done.stderr
-    assert json.loads((tmp_path / "run.json").read_text())["compiled"] is False

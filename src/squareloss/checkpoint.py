@@ -51,7 +51,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], text: str | None 
             raise OSError(str(error)) from None
 
 
-def identity(spec: RunSpec, data: str, compiled: bool) -> dict[str, str]:
+def identity(spec: RunSpec, data: str) -> dict[str, str]:
     """What a checkpoint belongs to. `data` is the path of the prepared split."""
     package = str(Path(__file__).parent)
     loaded = {getattr(module, "__file__", None) or "" for module in sys.modules.values()}
@@ -63,7 +63,6 @@ def identity(spec: RunSpec, data: str, compiled: bool) -> dict[str, str]:
         "data": hashlib.sha256(Path(data).read_bytes()).hexdigest(),
         "code version": code.hexdigest(),
         "version of torch": torch.__version__,
-        "compilation": str(compiled),
     }
 
 

@@ -114,9 +114,6 @@ class Study(Strict):
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count = Field(1, description="CPU threads of a training job")
-    compile: bool = Field(
-        False, description="compile the training step: 15 to 40 s a job, so for long runs"
-    )
     checkpoint_minutes: Positive = Field(
         5, description="how often a training job saves where it stands"
     )

@@ -7,9 +7,7 @@ replicates overlap, and each runs the same kernels alone or in company.
 """
 
 import math
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -90,16 +88,6 @@ def initial_model(spec: RunSpec, data: TrainingData, replicate: int) -> Model:
     return Model(layers, weights, recipe.normalization, recipe.layer_norms, rho_top, products)
 
 
-def network(compiled: bool) -> Callable[..., tuple[Tensor, Tensor]]:
-    """The forward pass that training differentiates, compiled if asked for."""
-    return torch.compile(forward, fullgraph=True, dynamic=False) if compiled else forward
-
-
-def can_compile() -> bool:
-    """Whether there is the C++ compiler that torch.compile needs."""
-    return shutil.which(os.environ.get("CXX", "g++")) is not None
-
-
 @contextmanager
 def tf32(wanted: bool) -> Iterator[None]:
     """Let a GPU's float32 products round their factors to 10 bits, or not, within the block."""
@@ -113,15 +101,9 @@ def tf32(wanted: bool) -> Iterator[None]:
 class Replicate:
     """One replicate of a run: where its training stands, and what it has left so far."""
 
-    def __init__(
-        self,
-        spec: RunSpec,
-        data: TrainingData,
-        replicate: int,
-        network: Callable[..., tuple[Tensor, Tensor]] = forward,
-    ) -> None:
+    def __init__(self, spec: RunSpec, data: TrainingData, replicate: int) -> None:
         recipe, point = spec.recipe, spec.point
-        self.spec, self.data, self.replicate, self.network = spec, data, replicate, network
+        self.spec, self.data, self.replicate = spec, data, replicate
         self.model = initial_model(spec, data, replicate)
         self.optimizer = sgd(
             self.model.parameters(), recipe, point.learning_rate, point.weight_decay
@@ -146,7 +128,7 @@ class Replicate:
     def gradients(self, batch: Tensor, share: float = 1.0) -> list[Tensor]:
         """Gradients of `share` times the loss on the samples of `batch` (B,), penalty included."""
         model, recipe = self.model, self.spec.recipe
-        f = model.outputs(self.data.train_x[batch].permute(0, 3, 1, 2), self.network)
+        f = model.outputs(self.data.train_x[batch].permute(0, 3, 1, 2))
         loss = LOSSES[recipe.loss](f, self.targets[batch])
         penalty = rho_penalty(model.rho_top, recipe, self.spec.point.weight_decay)
         return list(torch.autograd.grad(share * (loss + penalty), model.differentiated()))

@@ -83,11 +83,11 @@ def forward(
             x = x.flatten(1)
             if k == last:
                 break
-            z = x @ weight.T
+            z = F.linear(x, weight)
         x = torch.relu(F.batch_norm(z, *running[k], training=training) if running else z)
         if isinstance(layer, Conv) and layer.pool > 1:
             x = F.max_pool2d(x, layer.pool)
-    return x @ weights[-1].T, x
+    return F.linear(x, weights[-1]), x
 
 
 def build(network: str, classes: int, width: float, downsample: str) -> tuple[Layer, ...]:

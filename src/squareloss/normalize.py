@@ -13,7 +13,7 @@ cancel in f_W, so only the last layer's norm enters rho.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -65,13 +65,10 @@ class Model:
         """Tensors that a loss of `outputs` is differentiated by: W_k and rho_top."""
         return [*self.weights, self.rho_top]
 
-    def outputs(self, x: Tensor, network: Callable[..., tuple[Tensor, Tensor]] = forward) -> Tensor:
-        """f_W(x) (B, C) in training, where bn uses and updates batch statistics.
-
-        `network` is `forward`, or what a compiler made of it.
-        """
+    def outputs(self, x: Tensor) -> Tensor:
+        """f_W(x) (B, C) in training, where bn uses and updates batch statistics."""
         x = x.to(self.weights[0].dtype)
-        f, _ = network(self.layers, self.weights, x, self.running, training=True)
+        f, _ = forward(self.layers, self.weights, x, self.running, training=True)
         return self.rho_top * f.to(self.rho_top.dtype)
 
     @torch.no_grad()

@@ -50,6 +50,21 @@ class Snapshot:
         return f / self.rho, torch.cat([h for _, h in parts])
 
 
+def snapshot_of(tensors: dict[str, Tensor]) -> Snapshot:
+    """The network whose tensors training kept under these names."""
+
+    def numbered(stem: str) -> list[Tensor]:
+        keys = [name for name in tensors if re.fullmatch(rf"{stem}\d+", name)]
+        return [tensors[name] for name in sorted(keys, key=lambda n: int(n.removeprefix(stem)))]
+
+    return Snapshot(
+        weights=numbered("weight"),
+        rho_top=tensors["rho_top"].item(),
+        update_norm=tensors["update_norm"].tolist(),
+        running=list(zip(numbered("running_mean"), numbered("running_var"), strict=True)),
+    )
+
+
 class Snapshots:
     """The snapshots of a block, read one at a time: all of them would not fit a small machine."""
 
@@ -66,17 +81,8 @@ class Snapshots:
     def get(self, replicate: int, epoch: int) -> Snapshot:
         """The network of `replicate` at `epoch`. Raises `KeyError` if it has no snapshot there."""
         names = self._names[replicate, epoch]
-        tensors = {n: self._file.get_tensor(f"{replicate}/{epoch}/{n}") for n in names}
-
-        def numbered(stem: str) -> list[Tensor]:
-            keys = [n for n in names if re.fullmatch(rf"{stem}\d+", n)]
-            return [tensors[n] for n in sorted(keys, key=lambda n: int(n.removeprefix(stem)))]
-
-        return Snapshot(
-            weights=numbered("weight"),
-            rho_top=tensors["rho_top"].item(),
-            update_norm=tensors["update_norm"].tolist(),
-            running=list(zip(numbered("running_mean"), numbered("running_var"), strict=True)),
+        return snapshot_of(
+            {name: self._file.get_tensor(f"{replicate}/{epoch}/{name}") for name in names}
         )
 
 

@@ -147,7 +147,6 @@ class RunSpec(Strict):
     replicates: tuple[int, ...]
     device: Literal["auto", "cpu", "cuda"]
     threads: Count
-    compile: bool  # like `threads` part of the spec, since it changes the order of float32 sums
 
 
 class DataSpec(Strict):

@@ -89,7 +89,6 @@ def run_spec(study: Study, point: Point, block: int) -> RunSpec:
         replicates=replicates_of(study, block),
         device=study.device,
         threads=study.threads,
-        compile=study.compile,
     )
 
 

@@ -26,7 +26,7 @@ import squareloss
 from squareloss import checkpoint
 from squareloss.checkpoint import Block, Keeper
 from squareloss.data.split import Split, read_split
-from squareloss.engine import Replicate, Row, can_compile, load_data, network
+from squareloss.engine import Replicate, Row, load_data
 from squareloss.errors import UserError, run_stage
 from squareloss.files import discard_partial, whole
 from squareloss.spec import RunSpec
@@ -53,13 +53,7 @@ def prepare(spec: RunSpec, split: Split) -> Block:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     data = load_data(spec, split, device)
-    forward = network(compiled(spec))
-    return Block({r: Replicate(spec, data, r, forward) for r in spec.replicates})
-
-
-def compiled(spec: RunSpec) -> bool:
-    """Whether the step is compiled: asked for, and possible."""
-    return spec.compile and can_compile()
+    return Block({r: Replicate(spec, data, r) for r in spec.replicates})
 
 
 def train(block: Block, epochs: int, pause: Callable[[], None] = lambda: None) -> None:
@@ -133,7 +127,6 @@ def record(spec: RunSpec, block: Block, wall: float) -> Row:
         "diverged": any(epoch is not None for epoch in diverged_at.values()),
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",
         "threads": spec.threads,
-        "compiled": compiled(spec),
         "wall_seconds": round(wall, 3),
         "samples_per_second": round(block.samples / block.seconds, 1) if block.samples else None,
         "squareloss": squareloss.__version__,
@@ -156,9 +149,7 @@ def main() -> None:
         for path in (args.run, args.snapshots, args.history):
             discard_partial(path)
         block = prepare(spec, read_split(args.data))
-        owner = checkpoint.identity(spec, args.data, compiled(spec))
-        if spec.compile and not compiled(spec):
-            print("no C++ compiler here: the step is not compiled", file=sys.stderr)
+        owner = checkpoint.identity(spec, args.data)
         refusal = checkpoint.resume(args.checkpoint, owner, block)
         if refusal is None:
             print(f"going on from {args.checkpoint}", file=sys.stderr)
