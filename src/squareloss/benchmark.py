@@ -277,18 +277,30 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame, machine: str, path: Path) -> None:
-    """Samples per second of every case, as bars with all repetitions as points."""
+    """Samples per second of every case: each repetition a dot, the median a bar across."""
     # Imported here: worker processes and the measurement need no plotting library.
     import matplotlib.pyplot as plt
     import seaborn as sns
 
     trained = rows[rows["what"] != "product"]
-    figure, axes = plt.subplots(figsize=(8, 0.6 * trained["case"].nunique() + 1.4))
+    figure, axes = plt.subplots(figsize=(8, 0.5 * trained["case"].nunique() + 1.4))
     common = {"data": trained, "y": "case", "x": "samples_per_second", "hue": "what", "ax": axes}
-    sns.barplot(**common, estimator="median", errorbar=None, palette="colorblind")
-    sns.stripplot(**common, dodge=True, palette="dark:black", size=3, legend=False, jitter=False)
+    common |= {"palette": "colorblind", "dodge": True}
+    sns.stripplot(**common, jitter=False, alpha=0.6)
+    sns.pointplot(
+        **common,
+        estimator="median",
+        errorbar=None,
+        linestyle="none",
+        markers="|",
+        markersize=14,
+        legend=False,
+    )
     axes.set(xlabel="training samples per second (log scale)", ylabel="", xscale="log")
-    axes.set_title(machine, fontsize=9)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("")
+    axes.grid(axis="x", alpha=0.4)
+    axes.set_title(f"{machine}. Dots: repetitions, bars: medians", fontsize=9)
     axes.legend(title="", loc="lower right")
     figure.tight_layout()
     with whole(path) as temporary:
