@@ -1,0 +1,69 @@
+"""The benchmark counts operations as PyTorch does, and its ratios are what they say."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from squareloss.benchmark import flops_per_sample, summary
+from squareloss.layers import build, forward, weight_shapes
+from squareloss.precision import compared
+
+
+@pytest.mark.parametrize("network", ["cnn6", "cnn3", "mlp"])
+def test_operations_are_those_pytorch_counts(network):
+    layers = build(network, 2, 0.5, "stride")
+    weights = [torch.randn(s, requires_grad=True) for s in weight_shapes(layers, 3, 32)]
+    x = torch.randn(4, 3, 32, 32)
+    with FlopCounterMode(display=False) as counter:
+        f, _ = forward(layers, weights, x)
+        f.sum().backward()
+    assert flops_per_sample(layers, 3, 32) == counter.get_total_flops() / 4
+
+
+def test_the_papers_network_takes_130_million_operations_a_sample():
+    assert flops_per_sample(build("cnn6", 2, 1, "stride"), 3, 32) == 130_278_912
+
+
+def test_the_summary_has_medians_of_ratios_taken_repetition_by_repetition():
+    rates = {"by hand": [10, 20, 40], "engine": [30, 40, 200], "product": [60, 160, 250]}
+    rows = [
+        {"case": "a", "repeat": i, "what": what, "samples_per_second": float(rate)}
+        for what, values in rates.items()
+        for i, rate in enumerate(values)
+    ]
+    row = summary(pd.DataFrame(rows)).loc["a"]
+    assert (row["by hand"], row["engine"]) == (20, 40)
+    assert row["engine / by hand"] == 3  # of 3, 2 and 5
+    assert row["engine / product"] == 0.5  # of 0.5, 0.25 and 0.8
+    assert row["spread of the ratio"] == "2.00 to 5.00"
+
+
+def test_it_runs_and_leaves_a_table_and_a_picture(tmp_path):
+    output = tmp_path / "benchmark"
+    words = ["--output", str(output), "--repeats", "2", "--only", "cnn3, 1 "]
+    done = subprocess.run(
+        [sys.executable, "-m", "squareloss.benchmark", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "engine / by hand" in done.stdout
+    table = pd.read_parquet(output.with_suffix(".parquet"))
+    assert sorted(zip(table["what"], table["repeat"], strict=True)) == [
+        (what, repeat) for what in ("by hand", "engine", "product") for repeat in (0, 1)
+    ]
+    assert (table["samples_per_second"] > 0).all()
+    assert output.with_suffix(".png").stat().st_size > 0
+
+
+def test_precisions_are_compared_replicate_by_replicate():
+    index = pd.MultiIndex.from_product(
+        [["float64", "bfloat16"], [0, 1]], names=["precision", "replicate"]
+    )
+    table = compared(pd.DataFrame({"rho": [1.0, 3.0, 2.0, 2.5]}, index=index))
+    assert table.loc["rho"].to_dict() == {"float64": "2 (0)", "bfloat16": "2.25 (1)"}
