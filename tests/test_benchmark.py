@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from squareloss.benchmark import flops_per_sample, summary
-from squareloss.layers import build, forward, weight_shapes
+from squareloss.architecture import build, flops_per_sample, weight_shapes
+from squareloss.benchmark import summary
+from squareloss.layers import forward
 from squareloss.precision import compared
 
 

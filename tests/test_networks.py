@@ -8,8 +8,9 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from squareloss.architecture import Conv, Linear, build, weight_shapes
 from squareloss.evaluate import LOSSES, square_loss, targets
-from squareloss.layers import Conv, Linear, build, forward, weight_shapes
+from squareloss.layers import forward
 from squareloss.normalize import Model, product_norm
 from squareloss.optimize import initial_weight, learning_rate, rho_penalty, sgd
 from squareloss.spec import Recipe, Schedule

@@ -32,12 +32,12 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.data import DataLoader, TensorDataset
 
+from squareloss.architecture import Conv, build, flops_per_sample, weight_shapes
 from squareloss.checkpoint import Block
 from squareloss.data.split import Split
 from squareloss.engine import PRODUCTS, tf32
 from squareloss.errors import run_stage
 from squareloss.files import whole
-from squareloss.layers import Conv, Layer, build, weight_shapes
 from squareloss.spec import Point, Recipe, RunSpec
 from squareloss.train import choose_device, prepare
 
@@ -65,23 +65,6 @@ class Case:
         count = f"{self.replicates} replicate{'s' if self.replicates > 1 else ''}"
         what = "sweep of small runs" if self.many_runs else count
         return f"{self.network}, {what}, {self.precision}"
-
-
-def flops_per_sample(layers: tuple[Layer, ...], channels: int, side: int) -> int:
-    """Floating-point operations of a training step, per sample: forward, and twice that backward.
-
-    The first layer needs no gradient of its input. A multiplication and an addition are two.
-    """
-    total = 0
-    for k, (layer, shape) in enumerate(
-        zip(layers, weight_shapes(layers, channels, side), strict=True)
-    ):
-        places = 1
-        if isinstance(layer, Conv):
-            places = ((side - layer.kernel) // layer.stride + 1) ** 2
-            side = layer.side(side)
-        total += 2 * int(np.prod(shape)) * places * (2 if k == 0 else 3)
-    return total
 
 
 def by_hand(case: Case, split: Split, device: torch.device) -> Callable[[], int]:

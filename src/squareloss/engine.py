@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from squareloss.architecture import build, weight_shapes
 from squareloss.data.split import Split, inputs
 from squareloss.evaluate import LOSSES, error, margins, moments, targets
-from squareloss.layers import build, forward, weight_shapes
+from squareloss.layers import forward
 from squareloss.normalize import Model, product_norm
 from squareloss.optimize import initial_weight, learning_rate, rho_penalty, set_rate, sgd
 from squareloss.spec import RunSpec, canonical_json, stream

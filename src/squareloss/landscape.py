@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from squareloss.architecture import build
 from squareloss.data.split import inputs, read_split
 from squareloss.errors import run_stage
 from squareloss.evaluate import moments
-from squareloss.layers import build
 from squareloss.snapshots import Snapshot, open_snapshots
 from squareloss.spec import RunSpec, read_spec
 from squareloss.tables.metrics import LANDSCAPE

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from squareloss.layers import Layer, forward
+from squareloss.architecture import Layer
+from squareloss.layers import forward
 
 
 class Model:

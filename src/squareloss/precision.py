@@ -41,7 +41,7 @@ def ends(spec: RunSpec, split: Split) -> pd.DataFrame:
             kept = replicate.snapshots.items()
             last = snapshot_of({k.removeprefix(key): t for k, t in kept if k.startswith(key)})
             labels = replicate.labels.cpu()
-            metrics = snapshot_rows(last, changed, split, labels, x, delta=0.05)
+            metrics = snapshot_rows(last, last, changed, split, labels, x, delta=0.05)
             row = {key: replicate.rows[-1][key] for key in MEASURED}
             row["nc1"] = metrics["collapse"][0]["nc1"]
             rows.append({"precision": precision, "replicate": r} | row)

@@ -11,8 +11,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from squareloss.architecture import Layer
 from squareloss.errors import UserError
-from squareloss.layers import Layer, forward
+from squareloss.layers import forward
 from squareloss.normalize import product_norm
 
 

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import platform
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -136,6 +137,13 @@ def record(spec: RunSpec, block: Block, wall: float) -> Row:
     }
 
 
+def whereabouts() -> str:
+    """The attempt's process, host, and what a cluster gave it: for the log."""
+    given = ("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "CUDA_VISIBLE_DEVICES")
+    words = [f"{name}={os.environ[name]}" for name in given if name in os.environ]
+    return " ".join([f"process {os.getpid()} on {socket.gethostname()}", *words])
+
+
 def main() -> None:
     """Command line of the training job."""
     start = time.perf_counter()
@@ -149,6 +157,7 @@ def main() -> None:
         for path in (args.run, args.snapshots, args.history):
             discard_partial(path)
         block = prepare(spec, read_split(args.data))
+        print(whereabouts(), file=sys.stderr)
         owner = checkpoint.identity(spec, args.data)
         refusal = checkpoint.resume(args.checkpoint, owner, block)
         if refusal is None:

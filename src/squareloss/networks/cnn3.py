@@ -1,6 +1,6 @@
 """Figure 7's small network: two layers of non-overlapping 3x3 patches and a dense layer."""
 
-from squareloss.layers import Conv, Layer, Linear, scaled
+from squareloss.architecture import Conv, Layer, Linear, scaled
 
 
 def layers(classes: int, width: float, downsample: str) -> tuple[Layer, ...]:

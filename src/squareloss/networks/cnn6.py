@@ -1,6 +1,6 @@
 """The paper's network: four 3x3 convolutions, then 3200 -> 1024 -> C (Section 3.2)."""
 
-from squareloss.layers import Conv, Layer, Linear, scaled
+from squareloss.architecture import Conv, Layer, Linear, scaled
 
 
 def layers(classes: int, width: float, downsample: str) -> tuple[Layer, ...]:

@@ -1,6 +1,6 @@
 """Dense network with 10 hidden layers of 100 units, as in the authors' work on low rank."""
 
-from squareloss.layers import Layer, Linear, scaled
+from squareloss.architecture import Layer, Linear, scaled
 
 
 def layers(classes: int, width: float, downsample: str) -> tuple[Layer, ...]:
