@@ -5,7 +5,7 @@ from pathlib import Path
 
 from snakemake.utils import Paramspace
 
-from squareloss import sweep
+from squareloss import cost, sweep
 from squareloss.code import code
 from squareloss.config import load
 from squareloss.errors import UserError
@@ -34,6 +34,7 @@ STUDY = or_exit(load, config)
 RESULTS = f"{STUDY.results}/{STUDY.study}"
 # No declared output: Snakemake would delete it before the attempt that is to go on from it.
 CHECKPOINT = f"{RESULTS}/checkpoints/{{point}}/block={{block}}.safetensors"
+STOP_SECONDS = 120  # before a time limit: enough for the step under way and a checkpoint
 RUNS = sweep.runs_table(STUDY)
 # The whole point is one wildcard: recipe=cnn6/wd=0.001/init=0.9/noise=0/n=10000/batch=128/lr=0.03
 POINTS = Paramspace(RUNS[list(sweep.POINT_KEYS)], param_sep="=", single_wildcard="point")
@@ -52,6 +53,16 @@ def point(wildcards):
 def recipe(wildcards):
     """The recipe of the run that a path names."""
     return STUDY.recipes[point(wildcards).recipe_name]
+
+
+def limits(job):
+    """Memory and time limits on a cluster, from a function of `squareloss.cost`; retries get more."""
+    return {
+        "mem_mb": lambda wildcards, attempt: cost.memory_mb(job(STUDY, point(wildcards)), attempt),
+        "runtime": lambda wildcards, attempt: cost.runtime_minutes(
+            job(STUDY, point(wildcards)), attempt
+        ),
+    }
 
 
 def run_spec(wildcards):

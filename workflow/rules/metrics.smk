@@ -15,6 +15,8 @@ rule extract:
     conda:
         "../../envs/conda.yaml"
     threads: STUDY.threads
+    resources:
+        **limits(cost.reading_job),
     params:
         delta=STUDY.delta,
         checkpoint=CHECKPOINT,
@@ -40,6 +42,8 @@ rule landscape:
     conda:
         "../../envs/conda.yaml"
     threads: STUDY.threads
+    resources:
+        **limits(cost.reading_job),
     shell:
         "python -m squareloss.landscape --run {input.run:q} --snapshots {input.snapshots:q}"
         " --data {input.data:q} --output {output:q} 2> {log:q}"

@@ -12,6 +12,11 @@ rule train:
     conda:
         "../../envs/conda.yaml"
     threads: STUDY.threads
+    resources:
+        **limits(cost.training_job),
+        gpu=0 if STUDY.device == "cpu" else 1,
+        # Asked to stop before the time limit, training saves where it stands and is tried again.
+        slurm_extra=f"'--signal=TERM@{STOP_SECONDS}'",
     params:
         spec=run_spec,
         checkpoint=CHECKPOINT,

@@ -1,0 +1,157 @@
+"""What a study costs and what its jobs ask a cluster for, from the config alone.
+
+    python -m squareloss.cost config.yaml [overlay.yaml ...] [--samples-per-second N]
+
+Samples times operations a sample, over the rate that training is taken to reach: `training_rate` of
+the config, or what `make bench` measured for cnn6 at full width. Imports no torch.
+"""
+
+import argparse
+import math
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from squareloss import sweep
+from squareloss.architecture import Layer, build, flops_per_sample, weight_shapes
+from squareloss.config import Study, load
+from squareloss.errors import UserError, run_stage
+from squareloss.spec import Point
+
+CHANNELS, SIDE = 3, 32  # of the largest images that sources give
+CORE_RATE = 3e10  # FLOP/s of one CPU core: less than half of what cnn6 reaches in float32
+STEP_SECONDS = 2e-4  # a step takes no less on a GPU, however small the network
+START_SECONDS = 60  # of a job: imports, data, recording of the step
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job on a block of replicates of one run."""
+
+    samples: int  # passed through training steps
+    seconds: float
+    disk: int  # bytes of snapshots
+    memory: int  # bytes of main memory, without the libraries
+
+
+def network(study: Study, point: Point) -> tuple[Layer, ...]:
+    """Layers of a run's network."""
+    recipe = study.recipes[point.recipe_name]
+    classes = len(study.datasets[recipe.dataset].classes)
+    return build(recipe.network, classes, recipe.width, recipe.downsample)
+
+
+def training_job(study: Study, point: Point) -> Job:
+    """Cost of one block of a run at `study.training_rate` FLOP/s."""
+    recipe = study.recipes[point.recipe_name]
+    dataset = study.datasets[recipe.dataset]
+    layers = network(study, point)
+    weights = sum(prod(shape) for shape in weight_shapes(layers, CHANNELS, SIDE))
+    flops = flops_per_sample(layers, CHANNELS, SIDE)
+    samples = study.block_size * recipe.epochs * point.n_train
+    # An evaluation is a forward pass, a third of a step, over training and test set.
+    images = point.n_train + dataset.n_test
+    evaluated = study.block_size * len(recipe.evaluation_epochs()) * images / 3
+    steps = study.block_size * recipe.epochs * math.ceil(point.n_train / point.batch_size)
+    work = (samples + evaluated) * flops / study.training_rate
+    disk = 4 * weights * len(recipe.snapshot_epochs()) * study.block_size
+    return Job(
+        samples=samples,
+        seconds=START_SECONDS + max(work, steps * STEP_SECONDS),
+        disk=disk,
+        # Snapshots wait in memory for the end; images are there as bytes and as floats, twice.
+        memory=2 * disk + 10 * images * CHANNELS * SIDE**2,
+    )
+
+
+def reading_job(study: Study, point: Point) -> Job:
+    """Cost of reading one block's snapshots on a CPU: extraction, or the arc of Figure 2."""
+    recipe = study.recipes[point.recipe_name]
+    images = point.n_train * len(recipe.snapshot_epochs()) * study.block_size
+    work = images * flops_per_sample(network(study, point), CHANNELS, SIDE) / 3
+    # Images as floats, their features, and what is made of both on the way.
+    memory = 10 * point.n_train * CHANNELS * SIDE**2 * 4
+    seconds = START_SECONDS + work / (CORE_RATE * study.threads)
+    return Job(samples=0, seconds=seconds, disk=0, memory=memory)
+
+
+def runtime_minutes(job: Job, attempt: int) -> int:
+    """Time limit: three times the estimate and ten minutes, as often as the job was tried."""
+    return math.ceil(attempt * (10 + 3 * job.seconds / 60))
+
+
+def memory_mb(job: Job, attempt: int) -> int:
+    """Memory limit: libraries and CUDA take some 4 GB; half as much again with every retry."""
+    return math.ceil((4000 + job.memory / 1e6) * (1 + 0.5 * (attempt - 1)))
+
+
+def estimate(study: Study) -> pd.DataFrame:
+    """One row a recipe: runs, jobs, samples, hours of one GPU, GB of snapshots."""
+    blocks = len(sweep.blocks(study))
+    points = list(sweep.runs_table(study)["point"])
+    jobs = pd.DataFrame([training_job(study, point) for point in points])
+    jobs["recipe"] = [point.recipe_name for point in points]
+    table = jobs.groupby("recipe", sort=False).agg(
+        runs=("samples", "size"), samples=("samples", "sum"), seconds=("seconds", "sum"),
+        disk=("disk", "sum"),
+    )  # fmt: skip
+    table[["samples", "seconds", "disk"]] *= blocks
+    table.insert(1, "jobs", table["runs"] * blocks)
+    table.loc["in all"] = table.sum()
+    return pd.DataFrame(
+        {
+            "runs": table["runs"].astype(int),
+            "jobs": table["jobs"].astype(int),
+            "samples": table["samples"].map("{:.2g}".format),
+            "GPU hours": (table["seconds"] / 3600).round(2),
+            "snapshots, GB": (table["disk"] / 1e9).round(1),
+        }
+    )
+
+
+def merged(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """`overlay` over `base` as Snakemake does it: mappings merge, everything else is replaced."""
+    result = dict(base)
+    for key, value in overlay.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def read(paths: list[str]) -> Study:
+    """The study of a config file and its overlays. Raises `UserError` for what is wrong in them."""
+    raw: dict[str, Any] = {}
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8") as file:
+                raw = merged(raw, yaml.safe_load(file) or {})
+        except yaml.YAMLError as error:
+            reason = str(error).replace("\n", " ")
+            raise UserError(f"{path}: not valid YAML ({reason})") from None
+    return load(raw)
+
+
+def main() -> None:
+    """Command line of the estimate."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("configs", nargs="+", help="config.yaml and its overlays")
+    parser.add_argument(
+        "--samples-per-second", type=float, help="of cnn6 at full width, by `make bench`"
+    )
+    args = parser.parse_args()
+    study = read(args.configs)
+    source = "assumed by training_rate"
+    if args.samples_per_second:
+        flops = flops_per_sample(build("cnn6", 2, 1, "stride"), CHANNELS, SIDE)
+        rate = args.samples_per_second * flops
+        study = study.model_copy(update={"training_rate": rate})
+        source = f"from {args.samples_per_second:,.0f} samples/s of cnn6"
+    print(estimate(study).to_string())
+    print(f"\nAt {study.training_rate:.2g} FLOP/s ({source}).")
+
+
+if __name__ == "__main__":
+    run_stage(main)

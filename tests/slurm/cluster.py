@@ -1,0 +1,120 @@
+"""A Slurm cluster on this machine: one node with two CPUs and two devices that pass for GPUs.
+
+It has its own munge, ports and folder, and disturbs no Slurm that may be installed here. It needs
+root, and `apt-get install slurm-wlm munge`.
+"""
+
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+NODE = socket.gethostname().split(".")[0]
+CONF = """\
+ClusterName=test
+SlurmctldHost={node}(127.0.0.1)
+SlurmctldPort=16817
+SlurmdPort=16818
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+SlurmdParameters=config_overrides
+ReturnToService=2
+KillWait=10
+GresTypes=gpu
+NodeName={node} NodeAddr=127.0.0.1 CPUs=2 RealMemory=20000 Gres=gpu:2 State=UNKNOWN
+PartitionName=gpu Nodes={node} Default=YES MaxTime=INFINITE State=UP
+"""
+GRES = "NodeName={node} Name=gpu File=/dev/tty[0-1]\n"
+
+
+class Cluster:
+    """The daemons and what to ask them; a context manager that starts and stops them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+        self.daemons: list[subprocess.Popen] = []
+
+    def __enter__(self) -> "Cluster":
+        for name in ("munge", "state", "spool"):
+            (self.folder / name).mkdir(mode=0o755, parents=True)
+        key = self.folder / "munge" / "key"
+        key.write_bytes(secrets.token_bytes(128))
+        key.chmod(0o400)
+        (self.folder / "slurm.conf").write_text(CONF.format(node=NODE, folder=self.folder))
+        (self.folder / "gres.conf").write_text(GRES.format(node=NODE))
+        munge = self.folder / "munge"
+        self._start(
+            "munged", "--foreground", "--force", f"--key-file={key}", f"--socket={munge}/socket",
+            f"--pid-file={munge}/pid", f"--log-file={munge}/log", f"--seed-file={munge}/seed",
+        )  # fmt: skip
+        wait_until(lambda: (munge / "socket").exists(), "munge's socket", 30)
+        self._start("slurmctld", "-D")
+        self._start("slurmd", "-D", "-N", NODE)
+        wait_until(lambda: "idle" in self.ask("sinfo", "-h", "-o", "%T"), "an idle node", 60)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ask("scancel", "--user=root")
+        wait_until(lambda: not self.jobs(), "an empty queue", 60)
+        for daemon in reversed(self.daemons):
+            daemon.terminate()
+            daemon.wait(timeout=30)
+
+    def _start(self, *command: str) -> None:
+        with (self.folder / f"{command[0]}.out").open("w") as output:
+            self.daemons.append(
+                subprocess.Popen(command, env=self.env, stdout=output, stderr=subprocess.STDOUT)
+            )
+
+    def ask(self, *command: str) -> str:
+        """Output of a Slurm command; nothing if it fails."""
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
+        return done.stdout
+
+    def jobs(self, state: str = "") -> list[str]:
+        """Ids of the jobs in the queue, or of those in one state."""
+        words = ["squeue", "-h", "-r", "-o", "%i", *(["-t", state] if state else [])]
+        return self.ask(*words).split()
+
+    def all_jobs(self) -> list[dict[str, str]]:
+        """What the controller knows of every job of the last minutes, the finished ones too."""
+        lines = self.ask("scontrol", "show", "job", "-o").splitlines()
+        return [dict(re.findall(r"(\w+)=(\S*)", line)) for line in lines if "JobId=" in line]
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float) -> None:
+    """Wait for a condition. Raises `TimeoutError` that names what was waited for."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} did not come within {seconds} s")
+        time.sleep(0.5)
+
+
+def missing() -> str:
+    """What this machine lacks for a cluster, in words; empty if nothing."""
+    if os.geteuid() != 0:
+        return "a cluster needs root"
+    absent = [name for name in ("munged", "slurmctld", "slurmd") if shutil.which(name) is None]
+    return f"{', '.join(absent)} not found: apt-get install slurm-wlm munge" if absent else ""
