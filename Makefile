@@ -13,6 +13,7 @@ help: ## this list
 demo: .venv/installed ## every figure and table from real training, minutes on two cores
 	snakemake --cores $(CORES) --configfile config/demo.yaml
 	$(MAKE) --no-print-directory report
+	@cat results/demo/claims/claims.txt
 
 report: .venv/installed ## one self-contained page with the demo's figures, tables and captions
 	snakemake --configfile config/demo.yaml --report results/demo/report.html
@@ -41,8 +42,9 @@ lint: .venv/installed ## format, style, types and the workflow's own lint
 	rm -rf .venv/cache
 	touch $@
 
-docs: .venv/installed ## renew what is generated from the code: docs/tables.md, config/schema.json
+docs: .venv/installed ## renew what is generated: docs/tables.md, docs/claims.md, config/schema.json
 	python -m squareloss.tables.document > docs/tables.md
+	python -m squareloss.claims.document > docs/claims.md
 	python -m squareloss.config > config/schema.json
 
 lock: ## renew the lock files from the bounds in pyproject.toml

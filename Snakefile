@@ -13,12 +13,39 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/statements.smk"
+include: "workflow/rules/claims.smk"
+
+
+# Minutes in all, where Snakemake runs: on a cluster the host that has a way to the internet for the
+# data, and no place in a queue for seconds of drawing.
+localrules:
+    all,
+    data,
+    runs,
+    metrics,
+    prepare_split,
+    aggregate,
+    figure1,
+    figure2,
+    figure3,
+    figure4,
+    figure5,
+    figure6,
+    figure7,
+    figure8,
+    figure9,
+    figure10,
+    figure_gradientflow,
+    figure_bounds,
+    claims,
 
 
 rule all:
-    """Every figure, table and metric of the study (the default)."""
+    """Every figure, table, metric and claim of the study (the default)."""
     default_target: True
     input:
         [f"{RESULTS}/figures/{figure}.png" for figure in STUDY.figures],
         [f"{RESULTS}/aggregate/{name}.parquet" for name in EXPERIMENTS],
         rules.metrics.input,
+        rules.claims.output,

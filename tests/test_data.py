@@ -356,7 +356,7 @@ def test_failed_write_keeps_the_earlier_file(split: Split, tmp_path: Path, monke
         raise OSError("No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match="No space"):
         write_split(path, split)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

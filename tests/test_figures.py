@@ -22,18 +22,28 @@ from squareloss.figures import (
     figure8,
     figure9,
     figure10,
+    figure_bounds,
+    figure_gradientflow,
+    figure_loss,
+    figure_lowrank,
+    figure_normalization,
+    figure_optimizer,
+    figure_randomlabels,
+    figure_sgdnoise,
+    figure_unit,
     generalization,
     style,
 )
 from squareloss.regression import regress
-from squareloss.tables.aggregate import BOUND_COLUMNS
+from squareloss.small import flow_rows
+from squareloss.tables.aggregate import BOUND_COLUMNS, LAYER_COLUMNS
 from squareloss.tables.history import HISTORY
 from squareloss.tables.metrics import COLLAPSE
 
 EPOCHS = 20
 SNAPSHOTS = [0, 1, 4, 20]
 HISTORY_COLUMNS = [column.name for column in HISTORY.columns if column.type == "float64"]
-AT_SNAPSHOTS = [column.name for column in (*COLLAPSE.columns, *BOUND_COLUMNS)]
+AT_SNAPSHOTS = [column.name for column in (*COLLAPSE.columns, *LAYER_COLUMNS, *BOUND_COLUMNS)]
 DELTA = 0.02
 MEASURED = HISTORY_COLUMNS + AT_SNAPSHOTS
 
@@ -492,3 +502,74 @@ def test_commands_write_their_tables(monkeypatch, tmp_path, table5, table6):
 def test_unreadable_table_is_one_line(monkeypatch, tmp_path):
     with pytest.raises(SystemExit, match="squareloss: error"):
         command(monkeypatch, 3, "--table", tmp_path / "no.parquet", "--output", tmp_path / "f")
+
+
+def test_courses_draw_one_curve_a_run_with_its_values():
+    table = runs(decay=[0.0, 0.001], init=[0.5, 2.0])
+    figure = figure_unit.draw(table, made_from="made up")
+    rho = figure.axes[0]
+    assert rho.get_yscale() == "log"
+    labels = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
+    assert len(labels) == 4
+    assert r"$\lambda$ = 0.001, $\rho(0) \propto$ 2" in labels
+    first = table[(table["weight_decay"] == 0) & (table["init_scale"] == 0.5)]
+    np.testing.assert_allclose(line(rho, 0), first.groupby("epoch")["rho"].mean())
+    product = (first["rho"] * first["mu"]).groupby(first["epoch"]).mean()
+    np.testing.assert_allclose(line(figure.axes[1], 0), product)
+    assert "made up" in words(figure)
+
+
+@pytest.mark.parametrize(
+    ("module", "names", "shown"),
+    [
+        (figure_sgdnoise, {"recipe": ["cnn6", "gd"], "decay": [0.0, 0.001]}, "full-batch GD"),
+        (figure_randomlabels, {"noise": [0.0, 1.0]}, "100% random labels"),
+        (figure_normalization, {"recipe": ["cnn6", "lm", "bn", "none"]}, "Lagrange multiplier"),
+        (figure_loss, {"recipe": ["cnn6", "cross-entropy"]}, "cross-entropy"),
+        (figure_optimizer, {"recipe": ["plain-sgd", "gd"]}, "SGD, batch 128"),
+    ],
+)
+def test_figures_of_statements_name_their_runs(module, names, shown):
+    figure = module.draw(runs(**names), "made up")
+    assert shown in words(figure)
+    assert "Mean ± sd over 3 replicates" in words(figure)
+    assert all(ax.lines for ax in figure.axes)
+
+
+def test_a_statements_figure_refuses_runs_that_differ_in_more():
+    with pytest.raises(UserError, match="n_train"):
+        figure_loss.draw(runs(n=[500, 1000]))
+
+
+def test_low_rank_is_drawn_against_what_was_varied():
+    table = pd.concat(
+        [run(0, decay=0.001).assign(**{"batch_size": b, "rank_1e-2": float(b)}) for b in (4, 16)]
+    )
+    figure = figure_lowrank.draw(table)
+    middle = figure.axes[3]  # tolerance 1e-2 against the batch size
+    np.testing.assert_allclose(line(middle), [4, 16])
+    assert "not varied by itself" in words(figure)
+
+
+def test_bounds_are_ordered_and_only_of_networks_that_fit():
+    table = pd.concat([run(0, n=500), run(1, n=1000), run(2, n=2000)], ignore_index=True)
+    for i, name in enumerate(figure_bounds.NAMES):
+        table.loc[table["epoch"] == EPOCHS, name] = 10.0 ** (len(figure_bounds.NAMES) - i)
+    table.loc[table["n_train"] == 2000, "train_error"] = 0.1
+    figure = figure_bounds.draw(table)
+    ticks = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert ticks == ["measured gap", *reversed(figure_bounds.NAMES.values())]
+    assert "N = 2,000" not in words(figure)
+    text = figure_bounds.tabulate(table)
+    assert text.numbers["n_train"].tolist() == [500, 1000]
+    assert text.numbers["parameters"].tolist() == [10.0, 10.0]
+
+
+def test_the_flow_of_small_problems_is_drawn():
+    table = pd.DataFrame(flow_rows(0))
+    figure = figure_gradientflow.draw(table)
+    left, middle, right = figure.axes
+    course = table[table["method"] == "flow"]
+    np.testing.assert_allclose(line(left), course["rho"])
+    assert sorted(line(middle)) == sorted(table["distance"].dropna())
+    assert len(line(right)) == (table["method"] == "momentum").sum()

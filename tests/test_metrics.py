@@ -8,10 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from squareloss.architecture import Linear
 from squareloss.evaluate import margins, moments, targets
-from squareloss.layers import Linear, forward
+from squareloss.layers import forward
 from squareloss.metrics.collapse import class_means, collapse
-from squareloss.metrics.rank import layer_metrics
+from squareloss.metrics.rank import distance, layer_metrics
 from squareloss.tables.metrics import COLLAPSE, LAYERS
 
 
@@ -44,7 +45,7 @@ def test_exact_simplex_has_collapsed(classes):
     labels = np.repeat(np.arange(classes), 6)
     h = (0.3 * vertices @ span + offset)[labels]
     result = collapse_of(h, 7 * vertices @ span, labels)
-    assert result == pytest.approx(dict.fromkeys(result, 0.0), abs=1e-12)
+    assert result == pytest.approx(dict.fromkeys(result, 0.0), abs=1e-10)
 
 
 def test_collapse_has_the_columns_of_its_table():
@@ -162,7 +163,8 @@ def test_layer_metrics_of_known_singular_values():
             "rank_4e-2": 3,
         }
     )
-    assert {*result, "layer", "update_norm"} == {column.name for column in LAYERS.columns}
+    others = {"layer", "update_norm", "distance"}
+    assert others | result.keys() == {column.name for column in LAYERS.columns}
 
 
 @given(n=st.integers(1, 12), scale=st.floats(1e-6, 1e6))
@@ -227,3 +229,14 @@ def test_interpolation_has_margin_one_over_rho(classes):
     mu, square = moments(f_v, labels)
     assert mu == pytest.approx(1 / rho / (classes - 1))
     assert square == pytest.approx(1 / rho**2 / (classes - 1))
+
+
+def test_the_distance_is_that_of_the_directions():
+    start = torch.zeros(3, 4)
+    start[0, 0] = 2
+    turned = torch.zeros(3, 4)
+    turned[1, 2] = 0.5
+    assert distance(7 * start, start) == 0
+    assert distance(turned, start) == pytest.approx(2**0.5)  # at right angles
+    assert distance(-start, start) == 2
+    assert math.isnan(distance(torch.full((3, 4), math.nan), start))

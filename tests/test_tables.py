@@ -12,9 +12,10 @@ from squareloss.spec import Point
 from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.document import TABLES, document
 from squareloss.tables.history import HISTORY
-from squareloss.tables.metrics import BOUNDS, COLLAPSE
+from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS
 from squareloss.tables.parts import read
 from squareloss.tables.schema import IDENTITY
+from squareloss.theory.bounds import BOUNDS as BOUND_FORMULAS
 
 POINT = Point(
     recipe_name="cnn6",
@@ -129,8 +130,8 @@ def test_extra_column_is_refused(table, tmp_path):
 
 @pytest.fixture
 def to_join(tmp_path):
-    """History of 2 replicates over 3 epochs, collapse and bounds of all but the middle epoch."""
-    made = {HISTORY: range(3), COLLAPSE: (0, 2), BOUNDS: (0, 2)}
+    """History of 2 replicates over 3 epochs, the other tables of all but the middle epoch."""
+    made = {HISTORY: range(3), COLLAPSE: (0, 2), LAYERS: (0, 2), BOUNDS: (0, 2)}
     frames = []
     for table, epochs in made.items():
         rows = []
@@ -139,8 +140,10 @@ def to_join(tmp_path):
             row |= {"replicate": replicate, "epoch": epoch}
             if table is BOUNDS:
                 row |= {"applies": True, "max_norm": 5.0, "delta": 0.02}
-                names = {"eq16_printed": 1.5, "eq16_eq12": 2.5}
-                rows += [row | {"bound": bound, "value": names[bound] + epoch} for bound in names]
+                values = {name: k + 1.5 + epoch for k, name in enumerate(BOUND_FORMULAS)}
+                rows += [row | {"bound": name, "value": value} for name, value in values.items()]
+            elif table is LAYERS:  # ranks 2, 3 and 4 from the input on; the last does not count
+                rows += [row | {"layer": k, "rank_1e-3": k + 1} for k in (1, 2, 3)]
             else:
                 rows.append(row)
         table.write(tmp_path / f"{table.name}.parquet", POINT, rows)
@@ -172,6 +175,7 @@ def test_aggregate_is_nan_where_there_is_no_snapshot(to_join, tmp_path):
         "nc1": [0.0, nan, 20.0],
         "eq16_printed": [1.5, nan, 3.5],
         "eq16_eq12": [2.5, nan, 4.5],
+        "rank_1e-3": [2.5, nan, 2.5],
         "max_norm": [5.0, nan, 5.0],
         "delta": [0.02, nan, 0.02],
     }
@@ -179,8 +183,17 @@ def test_aggregate_is_nan_where_there_is_no_snapshot(to_join, tmp_path):
         np.testing.assert_array_equal(one[name], values, err_msg=name)
 
 
+def test_a_network_that_diverged_has_no_mean_rank(to_join):
+    history, collapse, layers, bounds = to_join
+    gone = layers["replicate"] == 1
+    layers.loc[gone, "effective_rank"], layers.loc[gone, "rank_1e-3"] = np.nan, 0
+    table = aggregate(history, collapse, layers, bounds)
+    means = table[table["epoch"] == 2].set_index("replicate")["rank_1e-3"]
+    np.testing.assert_array_equal(means.loc[[0, 1]], [2.5, np.nan])
+
+
 def test_aggregate_refuses_a_bound_without_a_column(to_join):
-    history, collapse, bounds = to_join
+    history, collapse, layers, bounds = to_join
     renamed = bounds.replace({"bound": {"eq16_printed": "surprise"}})
     with pytest.raises(KeyError, match=r"eq16_printed.*surprise"):
-        aggregate(history, collapse, renamed)
+        aggregate(history, collapse, layers, renamed)

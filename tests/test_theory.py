@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from squareloss.evaluate import moments, square_loss, targets
-from squareloss.tables.metrics import BOUNDS
 from squareloss.theory.bounds import (
     bound_eq16_eq12,
     bound_eq16_printed,
-    evaluate_bounds,
     rademacher_peeling,
 )
 from squareloss.theory.equilibrium import (
@@ -184,18 +182,3 @@ def test_eq16_without_a_norm():
     assert bound_eq16_eq12(0.0, 6, 1000, 0.05) > 0
     assert math.isnan(bound_eq16_printed(math.nan, 6, 1000, 0.05))
     assert math.isnan(bound_eq16_eq12(math.nan, 6, 1000, 0.05))
-
-
-def test_rows_of_the_bounds_table():
-    rows = evaluate_bounds(10.0, 50.0, 6, 10000, 0.05, train_error=0.0)
-    assert [row["bound"] for row in rows] == ["eq16_printed", "eq16_eq12"]
-    for row, value in zip(rows, EQ16[0][3:], strict=True):
-        assert row.keys() == {column.name for column in BOUNDS.columns}
-        assert row["value"] == pytest.approx(value)  # at rho = 10 * 50
-        assert row["rho"] == 10
-        assert row["applies"] is True
-
-
-def test_bounds_do_not_apply_without_fitting():
-    rows = evaluate_bounds(10.0, 50.0, 6, 10000, 0.05, train_error=1e-4)
-    assert [row["applies"] for row in rows] == [False, False]

@@ -75,7 +75,7 @@ def test_one_more_initialisation_trains_one_run(study):
     overlay(study, "[0.9, 1.3]", "[0.9, 1.3, 1.1]")
     jobs = planned(study)
     assert jobs["train"] == jobs["extract"] == 1
-    assert set(jobs) == {"train", "extract", "aggregate", "figure3"}
+    assert set(jobs) == {"train", "extract", "aggregate", "figure3", "claims"}
 
 
 def test_one_more_block_trains_that_block_only(study):
@@ -104,7 +104,7 @@ def test_editing_a_metric_extracts_again_and_does_not_train(study):
     edit(study / "src/squareloss/metrics/collapse.py")
     jobs = planned(study)
     assert jobs["extract"] == 2
-    assert set(jobs) == {"extract", "aggregate", "figure3", "figure5"}
+    assert set(jobs) == {"extract", "aggregate", "figure3", "figure5", "claims"}
 
 
 def test_editing_the_training_loop_trains_again(study):
@@ -126,7 +126,7 @@ def test_a_deleted_aggregate_is_rebuilt_without_its_neighbours(study):
     before = path.read_bytes()
     path.unlink()
     assert planned(study, str(path.relative_to(study))) == {"aggregate": 1}
-    assert planned(study) == {"aggregate": 1, "figure5": 1}
+    assert planned(study) == {"aggregate": 1, "figure5": 1, "claims": 1}
     assert snakemake(study).returncode == 0
     assert path.read_bytes() == before
 
@@ -197,12 +197,20 @@ def test_a_failed_job_leaves_its_reason_and_earlier_results(study):
 def test_every_rule_that_can_be_asked_for_says_what_it_is(finished):
     done = snakemake(finished, "--list-rules")
     listing = done.stdout + done.stderr
-    for rule in ["all", "data", "runs", "metrics", *(f"figure{n}" for n in range(1, 11))]:
+    for rule in [
+        "all",
+        "data",
+        "runs",
+        "metrics",
+        "claims",
+        "figure_bounds",
+        *(f"figure{n}" for n in range(1, 11)),
+    ]:
         assert re.search(rf"^{rule} \(\S.*\.\)$", listing, re.M), (rule, listing)
 
 
 def test_the_paper_study_plans(finished):
-    assert planned(finished, overlays=())["train"] == 32
+    assert planned(finished, overlays=())["train"] == 67
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

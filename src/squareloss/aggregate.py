@@ -1,10 +1,12 @@
 """The aggregation job: all scalars of an experiment in one table.
 
-    python -m squareloss.aggregate --history P ... --collapse P ... --bounds P ... --output P
+    python -m squareloss.aggregate --history P ... --collapse P ... --layers P ... --bounds P ... \
+        --output P
 
-One row a (run, replicate, epoch) of `history`, with the columns of `collapse` and the values of
-`bounds` beside it; these exist at the snapshot epochs only and are NaN at the others. Columns,
-types and metadata are those of the schema `AGGREGATE`.
+One row a (run, replicate, epoch) of `history`, with the columns of `collapse`, the means of
+`layers` over the layers before the last and the values of `bounds` beside it; these exist at the
+snapshot epochs only and are NaN at the others. Columns, types and metadata are those of the schema
+`AGGREGATE`.
 """
 
 import argparse
@@ -16,7 +18,7 @@ import pyarrow.parquet as pq
 
 from squareloss.errors import run_stage
 from squareloss.files import whole
-from squareloss.tables.aggregate import AGGREGATE, INPUT_COLUMNS
+from squareloss.tables.aggregate import AGGREGATE, AVERAGED, INPUT_COLUMNS
 from squareloss.tables.parts import read
 from squareloss.tables.schema import IDENTITY
 
@@ -24,13 +26,20 @@ KEYS = [column.name for column in IDENTITY]
 INPUTS = [column.name for column in INPUT_COLUMNS]
 
 
-def aggregate(history: pd.DataFrame, collapse: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
-    """Join the three tables on the identity columns; every row of `history` stays, once.
+def aggregate(
+    history: pd.DataFrame, collapse: pd.DataFrame, layers: pd.DataFrame, bounds: pd.DataFrame
+) -> pd.DataFrame:
+    """Join the four tables on the identity columns; every row of `history` stays, once.
 
     Raises `KeyError` if the columns are not those of the schema.
     """
     values = bounds.pivot(index=[*KEYS, *INPUTS], columns="bound", values="value").reset_index()
+    hidden = layers[layers["layer"] < layers["layer"].max()]
+    averages = hidden.groupby(KEYS)[list(AVERAGED)].mean()
+    # A network that diverged has no rank, though an integer column had to hold one.
+    averages = averages.where(averages["effective_rank"].notna(), axis=0).reset_index()
     joined = history.merge(collapse, on=KEYS, how="left", validate="1:1")
+    joined = joined.merge(averages, on=KEYS, how="left", validate="1:1")
     joined = joined.merge(values, on=KEYS, how="left", validate="1:1")
     names = AGGREGATE.schema().names
     if unmatched := set(joined.columns) ^ set(names):
@@ -50,11 +59,12 @@ def write(path: str | Path, table: pd.DataFrame) -> None:
 def main() -> None:
     """Command line of the aggregation job."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for option in ("history", "collapse", "bounds"):
+    inputs = ("history", "collapse", "layers", "bounds")
+    for option in inputs:
         parser.add_argument(f"--{option}", nargs="+", required=True)
     parser.add_argument("--output", required=True)
     args = parser.parse_args()
-    table = aggregate(read(args.history), read(args.collapse), read(args.bounds))
+    table = aggregate(*(read(getattr(args, name)) for name in inputs))
     write(args.output, table)
     print(f"{len(table)} rows of {table.groupby(KEYS[:-2]).ngroups} runs")
 

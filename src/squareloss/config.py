@@ -31,7 +31,7 @@ from squareloss.spec import (
     Strict,
 )
 
-DIAGRAMS = {"figure1"}  # drawn, not measured: needs no experiment
+WITHOUT_RUNS = {"figure1", "figure_gradientflow"}  # a diagram; small problems of its own
 
 
 def _as_list(value: object) -> object:
@@ -117,6 +117,9 @@ class Study(Strict):
     checkpoint_minutes: Positive = Field(
         5, description="how often a training job saves where it stands"
     )
+    training_rate: Positive = Field(
+        1e13, description="FLOP/s a training job is taken to reach: sets time limits on clusters"
+    )
     figures: tuple[Name, ...] = Field(
         min_length=1, description="modules of squareloss.figures to draw"
     )
@@ -185,7 +188,7 @@ def _check_experiments(study: Study) -> None:
         _check_choice("figures", figure, figures)
     fed = {figure for experiment in study.experiments.values() for figure in experiment.feeds}
     for figure in study.figures:
-        if figure not in fed | DIAGRAMS:
+        if figure not in fed | WITHOUT_RUNS:
             raise UserError(
                 f"config: figures: {figure} has no experiment; "
                 f"add `feeds: [{figure}]` to one of: {', '.join(study.experiments)}"

@@ -14,31 +14,40 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from squareloss.architecture import Layer, build, weight_shapes
 from squareloss.data.split import Split, inputs, read_split
 from squareloss.errors import run_stage
 from squareloss.evaluate import error, margins
-from squareloss.layers import build, weight_shapes
 from squareloss.metrics.collapse import collapse
-from squareloss.metrics.rank import layer_metrics
+from squareloss.metrics.margins import lead
+from squareloss.metrics.operators import copies, overlap, sides, spectral_complexity, widest
+from squareloss.metrics.rank import distance, layer_metrics
 from squareloss.snapshots import Snapshot, open_snapshots
 from squareloss.spec import RunSpec, read_spec
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
-from squareloss.theory.bounds import evaluate_bounds
+from squareloss.theory.bounds import Measures, evaluate_bounds
 
 Rows = dict[str, list[dict[str, Any]]]
 
 
 def snapshot_rows(
-    snapshot: Snapshot, spec: RunSpec, split: Split, labels: Tensor, train_x: Tensor, delta: float
+    snapshot: Snapshot,
+    start: Snapshot,
+    spec: RunSpec,
+    split: Split,
+    labels: Tensor,
+    train_x: Tensor,
+    delta: float,
 ) -> Rows:
     """Rows of every metric table for one snapshot, without `replicate` and `epoch`.
 
-    `delta` is the probability with which a bound may fail.
+    `start` is the snapshot of epoch 0. `delta` is the probability with which a bound may fail.
     """
     recipe = spec.recipe
     layers = build(recipe.network, split.classes, recipe.width, recipe.downsample)
     f_v, h = snapshot.outputs(layers, train_x)
     margin = margins(f_v, labels)
+    found = [layer_metrics(weight) for weight in snapshot.weights]
     return {
         MARGINS.name: [
             {
@@ -48,22 +57,59 @@ def snapshot_rows(
                 "true_label": split.train_labels,
             }
         ],
-        COLLAPSE.name: [collapse(h, snapshot.classifier, labels, f_v.argmax(1))],
+        COLLAPSE.name: [
+            collapse(h, snapshot.rho_top * snapshot.weights[-1], labels, f_v.argmax(1))
+        ],
         LAYERS.name: [
-            {"layer": k, "update_norm": update} | layer_metrics(weight)
-            for k, (weight, update) in enumerate(
-                zip(snapshot.weights, snapshot.update_norm, strict=True), start=1
+            {"layer": k, "update_norm": update, "distance": distance(weight, first)} | row
+            for k, (weight, first, update, row) in enumerate(
+                zip(snapshot.weights, start.weights, snapshot.update_norm, found, strict=True),
+                start=1,
             )
         ],
         BOUNDS.name: evaluate_bounds(
-            rho=snapshot.rho,
-            max_norm=train_x.flatten(1).norm(dim=1).max().item(),
-            layers=len(layers),
-            n=len(labels),
-            delta=delta,
-            train_error=error(f_v, labels),
+            measures(
+                snapshot,
+                layers,
+                train_x,
+                least_lead=lead(f_v, labels).min().item(),
+                ranks=[row["rank_1e-2"] for row in found],
+                delta=delta,
+            ),
+            error(f_v, labels),
         ),
     }
+
+
+def measures(
+    snapshot: Snapshot,
+    layers: tuple[Layer, ...],
+    train_x: Tensor,
+    least_lead: float,
+    ranks: list[float],
+    delta: float,
+) -> Measures:
+    """What the bounds take of a network: `least_lead` is the smallest `lead` of f_V, and `ranks`
+    are those of the layers at tolerance 1e-2.
+    """
+    side = train_x.shape[-1]
+    weights = [*snapshot.weights[:-1], snapshot.weights[-1] * snapshot.rho_top]
+    return Measures(
+        rho=snapshot.rho,
+        max_norm=train_x.flatten(1).norm(dim=1).max().item(),
+        layers=len(layers),
+        n=len(train_x),
+        delta=delta,
+        margin=snapshot.rho * least_lead,
+        copies=tuple(copies(k, s) for k, s in zip(layers, sides(layers, side), strict=True)),
+        overlap=overlap(layers, side),
+        rank_shares=tuple(
+            rank / min(weight.flatten(1).shape) for rank, weight in zip(ranks, weights, strict=True)
+        ),
+        spectral_complexity=spectral_complexity(layers, weights, side),
+        parameters=sum(weight.numel() for weight in weights),
+        width=widest(layers, weights, side),
+    )
 
 
 def missing_snapshot(spec: RunSpec, classes: int, train_x: Tensor) -> Snapshot:
@@ -86,12 +132,13 @@ def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float
     with open_snapshots(snapshots_path) as snapshots:
         for replicate, epoch in tqdm(wanted, unit="snapshot", disable=not sys.stderr.isatty()):
             labels = torch.from_numpy(split.noisy_labels[spec.replicates.index(replicate)])
+            start = snapshots.get(replicate, 0)
             if (replicate, epoch) in snapshots:
                 snapshot = snapshots.get(replicate, epoch)
             else:
                 print(f"replicate {replicate} has no epoch {epoch}: diverged", file=sys.stderr)
                 snapshot = missing_snapshot(spec, split.classes, train_x)
-            found = snapshot_rows(snapshot, spec, split, labels, train_x, delta)
+            found = snapshot_rows(snapshot, start, spec, split, labels, train_x, delta)
             for name, table in found.items():
                 rows[name] += [row | {"replicate": replicate, "epoch": epoch} for row in table]
     return rows

@@ -6,6 +6,7 @@ and Snakemake read the same names.
 """
 
 import itertools
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -122,7 +123,7 @@ def made_from(study: Study, experiment: str) -> str:
     """What an experiment was made from, in a line for the foot of its figures."""
     points = points_of(study, experiment)
     recipes = [study.recipes[name] for name in dict.fromkeys(p.recipe_name for p in points)]
-    data = dict.fromkeys(study.datasets[recipe.dataset].title for recipe in recipes)
+    data = [study.datasets[name].title for name in _datasets(study, points)]
     networks = dict.fromkeys(
         recipe.network + (f" at {recipe.width:g} x width" if recipe.width != 1 else "")
         for recipe in recipes
@@ -133,6 +134,18 @@ def made_from(study: Study, experiment: str) -> str:
         f"{'; '.join(data)}. {', '.join(networks)}, N = {sizes}, {epochs} epochs, "
         f"{study.replicates} replicates."
     )
+
+
+def size(study: Study) -> str:
+    """How large a study is, in a line."""
+    runs = runs_table(study)
+    data = [study.datasets[name].title for name in _datasets(study, runs["point"])]
+    return f"{'; '.join(data)}. {len(runs)} runs of {study.replicates} replicates."
+
+
+def _datasets(study: Study, points: Iterable[Point]) -> list[str]:
+    """Names of the data sets that points are trained on, each once."""
+    return list(dict.fromkeys(study.recipes[point.recipe_name].dataset for point in points))
 
 
 def _span(values: list[int]) -> str:

@@ -3,6 +3,7 @@ rule aggregate:
     input:
         history=lambda wildcards: parts("history", wildcards.experiment),
         collapse=lambda wildcards: parts("collapse", wildcards.experiment),
+        layers=lambda wildcards: parts("layers", wildcards.experiment),
         bounds=lambda wildcards: parts("bounds", wildcards.experiment),
         code=code("aggregate"),
     output:
@@ -13,4 +14,4 @@ rule aggregate:
         "../../envs/conda.yaml"
     shell:
         "python -m squareloss.aggregate --history {input.history:q} --collapse {input.collapse:q}"
-        " --bounds {input.bounds:q} --output {output:q} > {log:q} 2>&1"
+        " --layers {input.layers:q} --bounds {input.bounds:q} --output {output:q} > {log:q} 2>&1"

@@ -1,4 +1,4 @@
-"""Neural collapse of the last layer: NC1 to NC4 (Eq. 26-27 and the conditions of Section 5).
+"""The last layer: neural collapse, NC1 to NC4 (Eq. 26-27 and Section 5), and Lemma 5.
 
 `h` is always (N, p), the input of the last layer, `labels` (N,) int64, the classes trained on, and
 `means` (C, p) float64. Every class weighs the same, however many samples it has, as in the paper's
@@ -90,13 +90,35 @@ def nearest_mean_disagreement(h: Tensor, means: Tensor, predictions: Tensor) -> 
     return (distances.argmin(1) != predictions).double().mean().item()
 
 
+def rotation_change(h: Tensor, w_last: Tensor, cosine: float = 0.5) -> float:
+    """Lemma 5: by how much an output f_W changes if V_L turns by 60 degrees and rho grows by 1/cos.
+
+    The largest change over samples and outputs, for features `h` (N, p) and the last layer `w_last`
+    (C, p) of f_W, both float64. V_L turns towards the direction that the features use least, along
+    the outputs that V_L does not already have there, so <V_L, V_L'> = cos exactly. The lemma says
+    0, which holds where a direction is orthogonal to all features. NaN if a number is not finite.
+    """
+    if not (h.isfinite().all() and w_last.isfinite().all()):
+        return nan
+    least = torch.linalg.eigh(h.T @ h).eigenvectors[:, 0]
+    along = w_last @ least  # (C,)
+    # A unit vector over the outputs, orthogonal to `along`.
+    across = torch.zeros_like(along)
+    i, j = along.abs().argsort(descending=True)[:2]
+    across[i], across[j] = -along[j], along[i]
+    if not across.any():
+        across[0] = 1.0
+    turn = across / across.norm() * w_last.norm() * (1 / cosine**2 - 1) ** 0.5
+    return ((h @ least).abs().max() * turn.abs().max()).item()
+
+
 def collapse(h: Tensor, w_last: Tensor, labels: Tensor, predictions: Tensor) -> dict[str, float]:
     """Columns of the table `collapse`, from one network's features; computed in float64.
 
-    `w_last`: (C, p), taken uncentred as in the paper; `predictions`: (N,) int64, the class with the
-    largest output. Features that are NaN or infinite give NaN. So does `nc1` if the class means
-    coincide, where pinv(Sigma_B) = 0 would pass for collapse. Raises `ValueError` if a class has no
-    sample.
+    `w_last`: (C, p), with f_W = w_last h, taken uncentred as in the paper; `predictions`: (N,)
+    int64, the class with the largest output. Features that are NaN or infinite give NaN. So does
+    `nc1` if the class means coincide, where pinv(Sigma_B) = 0 would pass for collapse. Raises
+    `ValueError` if a class has no sample.
     """
     h, w_last = h.double(), w_last.double()
     classes = len(w_last)
@@ -112,4 +134,5 @@ def collapse(h: Tensor, w_last: Tensor, labels: Tensor, predictions: Tensor) -> 
         "nc2_angle_weights": angle(w_last),
         "nc3": duality_gap(w_last, means),
         "nc4": nearest_mean_disagreement(h, means, predictions),
+        "lemma5_change": rotation_change(h, w_last),
     }

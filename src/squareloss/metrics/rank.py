@@ -34,6 +34,12 @@ def rank(s: Tensor, tolerance: float) -> int:
     return int((s / s.norm() > tolerance).sum())
 
 
+def distance(weight: Tensor, start: Tensor) -> float:
+    """||V - V(0)||_F of the directions of two weights of one shape, 0 to 2; NaN for a zero one."""
+    a, b = weight.double(), start.double()
+    return (a / a.norm() - b / b.norm()).norm().item()
+
+
 def layer_metrics(weight: Tensor) -> dict[str, float | int]:
     """Columns of the table `layers` that one weight (out, in) or (out, in, k, k) determines.
 

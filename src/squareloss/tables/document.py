@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from squareloss.tables.aggregate import AGGREGATE, BOUND_COLUMNS
+from squareloss.tables.aggregate import AGGREGATE, BOUND_COLUMNS, LAYER_COLUMNS
 from squareloss.tables.history import HISTORY
-from squareloss.tables.metrics import BOUNDS, COLLAPSE, LANDSCAPE, METRICS
+from squareloss.tables.metrics import BOUNDS, COLLAPSE, LANDSCAPE, LAYERS, METRICS
 from squareloss.tables.schema import IDENTITY, Column, Table
 
 TABLES = (HISTORY, *METRICS, LANDSCAPE)
@@ -32,8 +32,9 @@ One row is {AGGREGATE.row}.
 Files: `{AGGREGATE.name}/<experiment>.parquet`
 
 The columns of [`{HISTORY.name}`](#{HISTORY.name}), joined with those of
-[`{COLLAPSE.name}`](#{COLLAPSE.name}) and, from [`{BOUNDS.name}`](#{BOUNDS.name}), with the columns
-below. What is computed from snapshots is NaN at the epochs that have none.
+[`{COLLAPSE.name}`](#{COLLAPSE.name}) and, from [`{LAYERS.name}`](#{LAYERS.name}) and
+[`{BOUNDS.name}`](#{BOUNDS.name}), with the columns below. What is computed from
+snapshots is NaN at the epochs that have none.
 """
 
 
@@ -67,7 +68,7 @@ def document() -> str:
     sections = [
         HEADING + columns_section(IDENTITY),
         *(table_section(table) for table in TABLES),
-        AGGREGATE_HEADING + columns_section(BOUND_COLUMNS),
+        AGGREGATE_HEADING + columns_section((*LAYER_COLUMNS, *BOUND_COLUMNS)),
     ]
     return "".join(sections).rstrip("\n") + "\n"
 

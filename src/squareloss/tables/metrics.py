@@ -25,6 +25,13 @@ COLLAPSE = Table(
         Column("nc2_angle_weights", "float64", "1", "mean |cos + 1/(C-1)| over pairs of w_c"),
         Column("nc3", "float64", "1", "||W / ||W|| - M^T / ||M|| ||_F"),
         Column("nc4", "float64", "1", "share whose prediction is not the nearest class mean"),
+        Column(
+            "lemma5_change",
+            "float64",
+            "1",
+            "largest change of an output if V_L turns by 60 degrees and rho doubles",
+            "Lemma 5",
+        ),
     ),
 )
 
@@ -41,6 +48,7 @@ LAYERS = Table(
         Column("rank_1e-2", "int64", "1", "singular values of V_k above 1e-2", "section 6"),
         Column("rank_4e-2", "int64", "1", "singular values of V_k above 4e-2", "section 6"),
         Column("update_norm", "float64", "1", "||V_k - V_k one epoch before||; NaN at epoch 0"),
+        Column("distance", "float64", "1", "||V_k - V_k of epoch 0||, 0 to 2", "section 3.5"),
     ),
 )
 

@@ -3,10 +3,15 @@
 The paper assumes ||x|| <= 1. By homogeneity, a network on images of norm up to R is one on images
 of norm up to 1 with rho R in place of rho: `rho` in the formulas is the product norm times
 max ||x||.
+
+Every bound but two is Theorem 3 with another Rademacher complexity of the networks of product norm
+1, so that they can be compared. `bartlett` and `parameters` have forms of their own, without a
+constant in closed form; it is set to 1 here, which favours these two.
 """
 
 from collections.abc import Callable
-from math import log, nan, sqrt
+from dataclasses import dataclass
+from math import isnan, log, nan, prod, sqrt
 
 
 def rademacher_peeling(layers: int, n: int) -> float:
@@ -34,44 +39,145 @@ def bound_eq16_printed(rho: float, layers: int, n: int, delta: float) -> float:
     return 2 * (rho + 1) * rademacher_peeling(layers, n) + confidence_term(argument, n)
 
 
+@dataclass(frozen=True)
+class Measures:
+    """What the bounds take of a trained network and its training set."""
+
+    rho: float  # product of the layers' Frobenius norms, kernels taken once, and |rho_top|
+    max_norm: float  # max ||x|| of the training images
+    layers: int  # depth L
+    n: int  # training samples
+    delta: float  # probability in (0, 1) that the bound fails
+    margin: float  # smallest f_y - max_(c != y) f_c of f_W on the training set
+    copies: tuple[int, ...]  # positions at which each layer applies its kernel; 1 if dense
+    overlap: float  # K / (K - O): in how many patches of a layer a pixel is, at most
+    rank_shares: tuple[float, ...]  # r / n of each layer's V_k
+    spectral_complexity: float  # R_A of Bartlett et al., layers as the matrices they apply
+    parameters: int
+    width: int  # largest number of units of a layer
+
+    @property
+    def norm(self) -> float:
+        """rho max ||x||: the norm of the network on images of norm up to 1."""
+        return self.rho * self.max_norm
+
+    @property
+    def dense_norm(self) -> float:
+        """The same with each layer as the matrix it applies, whose rows are copies of kernels."""
+        return self.norm * sqrt(prod(self.copies))
+
+
+def theorem3(norm: float, complexity: float, n: int, delta: float) -> float:
+    """Eq. (12): 2 (rho + 1) R + 3 sqrt(log(2 (rho + 1)^2 / delta) / 2N).
+
+    `complexity`: Rademacher complexity R of the networks of product norm 1, which for the classes
+    here falls as 1 / sqrt(N).
+    """
+    return 2 * (norm + 1) * complexity + confidence_term(2 * (norm + 1) ** 2 / delta, n)
+
+
 def bound_eq16_eq12(rho: float, layers: int, n: int, delta: float) -> float:
     """Eq. (16) with log(2 (rho + 1)^2 / delta), as Eq. (12), from which it follows, has it."""
-    argument = 2 * (rho + 1) ** 2 / delta
-    return 2 * (rho + 1) * rademacher_peeling(layers, n) + confidence_term(argument, n)
+    return theorem3(rho, rademacher_peeling(layers, n), n, delta)
 
 
-FORMULAS: dict[str, Callable[[float, int, int, float], float]] = {
-    "eq16_printed": bound_eq16_printed,
-    "eq16_eq12": bound_eq16_eq12,
+def bound_eq19(m: Measures) -> float:
+    """Theorem 4, Eq. (19), for layers whose patches do not overlap: R = 2^L / sqrt(N)."""
+    return theorem3(m.norm, 2**m.layers / sqrt(m.n), m.n, m.delta)
+
+
+def bound_eq24(m: Measures) -> float:
+    """Conjecture 1, Eq. (24), for overlapping patches: R = 2^(L-1) sqrt(K / (K - O)) / sqrt(N).
+
+    The 1 / sqrt(N) is missing in print (Eq. 22 has it).
+    """
+    return theorem3(m.norm, 2 ** (m.layers - 1) * sqrt(m.overlap / m.n), m.n, m.delta)
+
+
+def bound_eq25_printed(m: Measures) -> float:
+    """Eq. (25), the network taken as dense: Eq. (19) with rho times 2^(L(L+1)/4), as printed."""
+    factor = 2.0 ** (m.layers * (m.layers + 1) / 4)
+    return theorem3(m.norm * factor, 2**m.layers / sqrt(m.n), m.n, m.delta)
+
+
+def bound_eq25_counted(m: Measures) -> float:
+    """Eq. (25) with the copies of the kernels counted: Eq. (19) with rho prod_l sqrt(copies_l).
+
+    For the trees of Theorem 4, with 1, 2, ..., 2^(L-1) copies, the factor is 2^(L(L-1)/4).
+    """
+    return theorem3(m.dense_norm, 2**m.layers / sqrt(m.n), m.n, m.delta)
+
+
+def bound_theorem7(m: Measures) -> float:
+    """Eq. (16) with log(rho + 1), each layer's share of R times sqrt(r / n) (Theorem 7)."""
+    shares = sqrt(prod(m.rank_shares))
+    return theorem3(m.norm, shares * rademacher_peeling(m.layers, m.n), m.n, m.delta)
+
+
+def bound_golowich(m: Measures) -> float:
+    """Golowich et al. 2018, Theorem 1, the network taken as dense: Frobenius norms of matrices."""
+    return theorem3(m.dense_norm, rademacher_peeling(m.layers, m.n), m.n, m.delta)
+
+
+def bound_neyshabur(m: Measures) -> float:
+    """Neyshabur et al. 2015, Corollary 2, p = q = 2, taken as dense: R = 2^(L-1) / sqrt(N)."""
+    return theorem3(m.dense_norm, 2 ** (m.layers - 1) / sqrt(m.n), m.n, m.delta)
+
+
+def bound_bartlett(m: Measures) -> float:
+    """Bartlett et al. 2017, Theorem 1.1: ||X|| R_A log(W) / (gamma N) + sqrt(log(1/delta) / N).
+
+    Constants set to 1, and ||X|| <= sqrt(N) max ||x||. NaN where the margin is not positive.
+    """
+    if not m.margin > 0:
+        return nan
+    complexity = m.max_norm * m.spectral_complexity * log(m.width) / (m.margin * sqrt(m.n))
+    return complexity + sqrt(log(1 / m.delta) / m.n)
+
+
+def bound_parameters(m: Measures) -> float:
+    """sqrt((P L log P + log(1/delta)) / N) for P weights, constants set to 1.
+
+    P L log P is the order of the VC dimension of such networks (Bartlett et al. 2019).
+    """
+    dimension = m.parameters * m.layers * log(m.parameters)
+    return sqrt((dimension + log(1 / m.delta)) / m.n)
+
+
+BOUNDS: dict[str, Callable[[Measures], float]] = {
+    "eq16_printed": lambda m: bound_eq16_printed(m.norm, m.layers, m.n, m.delta),
+    "eq16_eq12": lambda m: bound_eq16_eq12(m.norm, m.layers, m.n, m.delta),
+    "eq19": bound_eq19,
+    "eq24": bound_eq24,
+    "eq25_printed": bound_eq25_printed,
+    "eq25_counted": bound_eq25_counted,
+    "theorem7": bound_theorem7,
+    "golowich": bound_golowich,
+    "neyshabur": bound_neyshabur,
+    "bartlett": bound_bartlett,
+    "parameters": bound_parameters,
 }
 
 
-def evaluate_bounds(
-    rho: float,
-    max_norm: float,
-    layers: int,
-    n: int,
-    delta: float,
-    train_error: float,
-) -> list[dict[str, str | float | int | bool]]:
-    """Rows of the table `bounds`, one a bound, for the product norm `rho` and max ||x|| `max_norm`.
+def evaluate_bounds(m: Measures, train_error: float) -> list[dict[str, str | float | int | bool]]:
+    """Rows of the table `bounds`, one a bound.
 
-    `layers`: depth L; `n`: training samples; `delta`: probability in (0, 1) that a bound fails. The
-    value is given for any training error; `applies` says whether that is 0, as the bounds assume.
+    The value is given for any training error; `applies` says whether that is 0, as the bounds
+    assume. A network that diverged, with a NaN for its training error, has none.
     """
-    inputs = {
-        "rho": rho,
-        "max_norm": max_norm,
-        "layers": layers,
-        "delta": delta,
+    inputs: dict[str, float | int] = {
+        "rho": m.rho,
+        "max_norm": m.max_norm,
+        "layers": m.layers,
+        "delta": m.delta,
         "train_error": train_error,
     }
     return [
         {
             "bound": name,
-            "value": bound(rho * max_norm, layers, n, delta),
+            "value": nan if isnan(train_error) else bound(m),
             "applies": train_error == 0,
             **inputs,
         }
-        for name, bound in FORMULAS.items()
+        for name, bound in BOUNDS.items()
     ]

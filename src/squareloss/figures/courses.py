@@ -1,0 +1,64 @@
+"""Several runs beside each other: their quantities against the epoch, one curve a run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
+
+from squareloss.figures import style
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One quantity against the epoch."""
+
+    column: str
+    title: str
+    label: str
+    log: bool = False
+
+
+ERRORS = (
+    Panel("train_error", "Training error", "training error (share)"),
+    Panel("test_error", "Test error", "test error (share)"),
+)
+RHO = Panel("rho", r"Product norm $\rho$", r"$\rho$", log=True)
+NC1 = Panel("nc1", "NC1: variability collapse", r"$\mathrm{Tr}(\Sigma_W \Sigma_B^{+})$", log=True)
+
+
+def draw(
+    table: pd.DataFrame,
+    made_from: str,
+    panels: tuple[Panel, ...],
+    by: list[str],
+    label: Callable[..., str],
+    title: str,
+    note: str = "",
+) -> Figure:
+    """One panel a quantity and one curve a combination of the columns `by`.
+
+    `label` takes the values of `by` and gives the curve's name. The table's runs must not differ in
+    anything else.
+    """
+    style.check_sweep(table, *by)
+    figure = style.canvas(2.7 * len(panels) + 2, 3.3)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for ax, panel in zip(axes, panels, strict=True):
+        if panel.log:
+            ax.set_yscale("log")
+        for key, run in table.groupby(by, sort=True):
+            names = key if isinstance(key, tuple) else (key,)
+            snapshots = "o" if run[panel.column].isna().any() else ""
+            values = run[run[panel.column] > 0] if panel.log else run
+            style.curve(ax, values, panel.column, label=label(*names), marker=snapshots, ms=3)
+        ax.set_xscale("symlog", linthresh=1)  # shows epoch 0
+        ax.set_xlim(-0.12, table["epoch"].max() * 1.3)
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        ax.set(title=panel.title, ylabel=panel.label, xlabel="epoch")
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+    figure.suptitle(title)
+    replicates = style.replicates(table, *(name for name in by if name in style.SIGNS))
+    style.foot(figure, made_from, replicates, style.LOG_AXES, note)
+    return figure

@@ -1,0 +1,48 @@
+"""Section 3.4: the gradient flow of Eq. 5, and gradient descent beside it, on small problems."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from squareloss.figures import style
+
+
+def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
+    """(a) rho along the flow, (b) distance of descent from it, (c) rho_dot against Eq. (6)."""
+    figure = style.canvas(9.6, 3.4)
+    left, middle, right = figure.subplots(1, 3)
+    for _, course in table[table["method"] == "flow"].groupby("replicate"):
+        left.plot(course["time"], course["rho"], color=style.BLUE, lw=0.8)
+    left.set(xlabel="time", ylabel=r"$\rho$", title="(a) Gradient flow, one line a problem")
+
+    descent = table[table["method"] == "descent"]
+    for _, ends in descent.groupby("replicate"):
+        middle.plot(ends["step"], ends["distance"], color=style.BLUE, lw=0.8, marker="o", ms=3)
+    steps = np.array([descent["step"].min(), descent["step"].max()])
+    first = descent[descent["step"] == steps[1]]["distance"].mean() * steps / steps[1]
+    middle.plot(steps, first, color="0.3", ls="--", lw=1, label="slope 1")
+    middle.set(xscale="log", yscale="log", title="(b) Descent comes to the flow")
+    middle.set(xlabel="step", ylabel="distance of $(\\rho, V_k)$ at the end")
+    middle.set_xticks(sorted(descent["step"].unique()), minor=False)
+    middle.set_xticklabels([f"{step:g}" for step in sorted(descent["step"].unique())])
+    middle.minorticks_off()
+    middle.legend()
+
+    course = table[table["method"] == "momentum"]
+    right.plot(course["rho_dot_eq6"], course["rho_dot_measured"], ".", color=style.BLUE, ms=2)
+    span = np.array([course["rho_dot_eq6"].min(), course["rho_dot_eq6"].max()])
+    right.plot(span, span, color="0.3", ls="--", lw=1, label="equal")
+    right.set(xlabel=r"predicted $\dot\rho = 2(\mu - \rho(M + \lambda_\mathrm{eff}))$")
+    right.set(ylabel=r"measured $\dot\rho$", title="(c) Weight norm with momentum 0.9")
+    right.legend()
+    count = table["replicate"].nunique()
+    about = (
+        f"{count} random problems: 20 points in 5 dimensions, layers of 8, 8 and 2 units, float64. "
+        "(c): norms frozen at 1.5; time is steps x rate / (1 - momentum), measured over G squared."
+    )
+    style.foot(figure, made_from, about)
+    return figure
+
+
+if __name__ == "__main__":
+    style.run(draw)

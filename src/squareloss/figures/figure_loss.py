@@ -1,0 +1,22 @@
+"""Section 1: square loss and cross-entropy on the same network."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from squareloss.figures import courses, style
+
+
+def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
+    """Errors, rho and NC1 against the epoch for the two losses."""
+    return courses.draw(
+        table,
+        made_from,
+        panels=(*courses.ERRORS, courses.RHO, courses.NC1),
+        by=["recipe_name"],
+        label=lambda recipe: "cross-entropy" if recipe == "cross-entropy" else "square loss",
+        title="Square loss and cross-entropy on the same network",
+    )
+
+
+if __name__ == "__main__":
+    style.run(draw)

@@ -1,0 +1,64 @@
+"""Section 6.1: the rank of the layers against batch size, learning rate and lambda."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from squareloss.figures import style
+
+VARIED = {
+    "batch_size": "batch size",
+    "learning_rate": "learning rate",
+    "weight_decay": r"$\lambda$",
+}
+TOLERANCES = ("1e-3", "1e-2", "4e-2")
+
+
+def others(table: pd.DataFrame, varied: str) -> list[str]:
+    """What else the sweep varies: each combination of these is a curve of its own."""
+    return [name for name in VARIED if name != varied and table[name].nunique() > 1]
+
+
+def panel(ax: Axes, last: pd.DataFrame, varied: str, column: str) -> None:
+    """Mean rank over replicates and layers against what is varied, one curve for the rest."""
+    for key, rows in last.groupby(others(last, varied) or ["recipe_name"]):
+        if rows[varied].nunique() < 2:
+            continue
+        stats = style.mean_sd(rows, varied, column)
+        names = zip(others(last, varied), key, strict=False)
+        label = ", ".join(f"{VARIED[name]} {value:g}" for name, value in names)
+        ax.errorbar(stats.index, stats["mean"], stats["sd"], marker="o", ms=3, label=label)
+    if not ax.has_data():
+        style.nothing(ax, "not varied\nby itself")
+
+
+def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
+    """Ranks at three tolerances (rows) against batch size, learning rate and lambda (columns)."""
+    style.check_sweep(table, *VARIED)
+    last = style.last_epoch(table)
+    figure = style.canvas(9.6, 7.4)
+    axes = figure.subplots(len(TOLERANCES), len(VARIED), sharex="col", sharey="row")
+    for row, tolerance in zip(axes, TOLERANCES, strict=True):
+        row[0].set_ylabel(f"rank: singular values of $V_k$\nabove {tolerance}, mean over $k<L$")
+        for ax, varied in zip(row, VARIED, strict=True):
+            if varied != "weight_decay":
+                ax.set_xscale("log")
+            values = sorted(table[varied].unique())
+            ax.set_xticks(values, [f"{value:g}" for value in values], minor=False)
+            ax.minorticks_off()
+            panel(ax, last, varied, f"rank_{tolerance}")
+    for ax, name in zip(axes[-1], VARIED.values(), strict=True):
+        ax.set_xlabel(name)
+    low, high = axes[0, 0].get_ylim()
+    axes[0, 0].set_ylim(low, high + 0.45 * (high - low))  # room for the legends
+    for ax, varied in zip(axes[0], VARIED.values(), strict=True):
+        ax.set_title(f"against {varied}")
+        if ax.lines:
+            ax.legend(fontsize=6.5, loc="upper left")
+    figure.suptitle("Rank of the layers at the end of training")
+    style.foot(figure, made_from, style.replicates(table, "weight_decay"))
+    return figure
+
+
+if __name__ == "__main__":
+    style.run(draw)

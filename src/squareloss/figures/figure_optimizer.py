@@ -1,0 +1,24 @@
+"""Sections 3 and 6: from SGD with batches of one sample to full-batch gradient descent."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from squareloss.figures import courses, style
+
+LOSS = courses.Panel("train_loss", "Training loss", "training loss (without penalty)", log=True)
+
+
+def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
+    """Loss, errors, rho and NC1 against the epoch for batches from one sample to all of them."""
+    return courses.draw(
+        table,
+        made_from,
+        panels=(LOSS, courses.ERRORS[1], courses.RHO, courses.NC1),
+        by=["recipe_name", "batch_size", "learning_rate"],
+        label=lambda recipe, batch, _: "full-batch GD" if recipe == "gd" else f"SGD, batch {batch}",
+        title="From SGD with one sample a step to gradient descent",
+    )
+
+
+if __name__ == "__main__":
+    style.run(draw)

@@ -1,0 +1,35 @@
+"""Section 6.2: the noise of SGD in the weights and in the margins, with and without lambda."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from squareloss.figures import courses, style
+
+PANELS = (
+    courses.Panel(
+        "update_norm",
+        "Noise in the weights",
+        "$\\|V_k - V_k$ one epoch before$\\|$,\nmean over $k<L$",
+        log=True,
+    ),
+    courses.Panel("spread", "Spread of the margins", "sd / mean of the margins", log=True),
+    courses.Panel("train_loss", "Training loss", "training loss (without penalty)", log=True),
+)
+
+
+def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
+    """Change of the weights in an epoch, and relative spread of the margins, against the epoch."""
+    return courses.draw(
+        table.assign(spread=table["margin_sd"] / table["mean_margin"].abs()),
+        made_from,
+        panels=PANELS,
+        by=["recipe_name", "weight_decay"],
+        label=lambda recipe, decay: (
+            rf"{'full-batch GD' if recipe == 'gd' else 'SGD'}, $\lambda$ = {decay:g}"
+        ),
+        title="Noise of SGD",
+    )
+
+
+if __name__ == "__main__":
+    style.run(draw)

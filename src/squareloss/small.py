@@ -1,0 +1,138 @@
+"""Statements that are measured on small problems instead of runs of the study.
+
+    python -m squareloss.small --replicates 3 --flow P --minibatch P --tree P
+
+- flow: gradient flow (Eq. 5), gradient descent at decreasing steps, and weight norm with momentum.
+- minibatch: gradients of single samples at the end of training (Section 6, Lemma 8, Eq. 53).
+- tree: Rademacher complexity of binary trees by exhaustive search, and its bound (Theorem 4).
+
+A replicate is a random problem: data and initial weights. All in float64.
+"""
+
+import argparse
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from squareloss.errors import run_stage
+from squareloss.files import whole
+from squareloss.metrics.rank import rank, singular_values
+from squareloss.theory.equilibrium import rho_dot
+from squareloss.theory.flow import (
+    Problem,
+    descend,
+    initial,
+    integrate,
+    momentum_course,
+    small_problem,
+)
+from squareloss.theory.minibatch import (
+    full_speed,
+    margin_gradients,
+    sample_speeds,
+    second_singular_value,
+)
+from squareloss.theory.tree import bound_eq19, rademacher_complexity
+
+Rows = list[dict[str, Any]]
+DECAY = 1e-3
+HORIZON = 2.0
+STEPS = (0.1, 0.05, 0.025, 0.0125)
+BUILD_UP = 40  # steps after which momentum 0.9 has built up to 98.5%
+
+
+def flow_rows(replicate: int) -> Rows:
+    """The flow at 41 times, descent at the end of its horizon, and a course with momentum."""
+    problem = small_problem(replicate, DECAY)
+    v = initial(problem, 1000 + replicate)
+    times = np.linspace(0, HORIZON, 41)
+    course = integrate(problem, 1.0, v, times)
+    rows: Rows = []
+    for time, state in zip(times, course, strict=True):
+        loss = problem.loss(*point(state)).item()
+        rows.append({"method": "flow", "time": time, "rho": state[0], "loss": loss})
+    for step in STEPS:
+        end = descend(problem, 1.0, v, step, round(HORIZON / step))
+        distance = float(np.linalg.norm(end - course[-1]))
+        rows.append({"method": "descent", "time": HORIZON, "step": step, "distance": distance})
+    return [row | {"replicate": replicate} for row in rows + momentum_rows(problem, v, replicate)]
+
+
+def momentum_rows(problem: Problem, v: torch.Tensor, replicate: int) -> Rows:
+    """Measured and predicted rho_dot of weight norm with norms of 1.5 and momentum of 0.9."""
+    course = pd.DataFrame(momentum_course(problem, v, 1.5, rate=3e-4, momentum=0.9, steps=1500))
+    rho, mu, m, lam = (course[name].to_numpy() for name in ("rho", "mu", "M", "lambda_eff"))
+    # In the time of Eq. (6): G^2 times slower than that of rho_top.
+    course["rho_dot_measured"] = np.gradient(rho, course["time"]) / course["speed"]
+    course["rho_dot_eq6"] = rho_dot(rho, mu, m, lam)
+    kept = course.iloc[BUILD_UP::10].drop(columns="speed")
+    rows: Rows = kept.assign(method="momentum").to_dict("records")  # type: ignore[assignment]
+    return rows
+
+
+def point(state: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """rho and the directions of a state of the flow."""
+    tensor = torch.from_numpy(state)
+    return tensor[0], tensor[1:]
+
+
+def minibatch_rows(replicate: int) -> Rows:
+    """One row a lambda and layer, after 2,000 steps of gradient descent of 0.02."""
+    rows: Rows = []
+    for decay in (DECAY, 0.0):
+        problem = small_problem(replicate, decay)
+        state = descend(problem, 5.0, initial(problem, 1000 + replicate), 0.02, 2000)
+        rho, v = point(state)
+        layers = problem.split(v)
+        fbar, gradients = margin_gradients(problem, v)
+        samples = sample_speeds(rho.item(), fbar, gradients, layers)
+        full = full_speed(rho.item(), fbar, gradients, layers)
+        for k, weight in enumerate(layers):
+            rows.append(
+                {
+                    "replicate": replicate,
+                    "weight_decay": decay,
+                    "layer": k + 1,
+                    "rank": rank(singular_values(weight), 1e-2),
+                    "second_singular_value": second_singular_value([[g[k]] for g in gradients]),
+                    "full_speed": full[k].item(),
+                    "mean_sample_speed": samples[:, k].mean().item(),
+                    "max_sample_speed": samples[:, k].max().item(),
+                }
+            )
+    return rows
+
+
+def tree_rows(replicate: int) -> Rows:
+    """Complexity and bound of trees with one to three layers, on eight Gaussian samples."""
+    rows: Rows = []
+    generator = np.random.default_rng(replicate)
+    for layers, angles in ((1, 720), (2, 180), (3, 36)):
+        x = generator.normal(size=(8, 2**layers))
+        found, coarse = rademacher_complexity(x, angles)
+        bound = bound_eq19(x)
+        row = {"layers": layers, "complexity": found, "coarse": coarse, "bound": bound}
+        rows.append({"replicate": replicate} | row)
+    return rows
+
+
+def main() -> None:
+    """Command line of the job."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--replicates", type=int, required=True)
+    tables = {"flow": flow_rows, "minibatch": minibatch_rows, "tree": tree_rows}
+    for name in tables:
+        parser.add_argument(f"--{name}", required=True)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    for name, rows_of in tables.items():
+        rows = [row for r in tqdm(range(args.replicates), desc=name) for row in rows_of(r)]
+        with whole(getattr(args, name)) as path:
+            pd.DataFrame(rows).to_parquet(path, index=False)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,499 @@
+"""Verdicts follow from numbers, and the numbers from tables; the tables here are made up."""
+
+import math
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from squareloss.claims import report, section3, section4, section5, section6
+from squareloss.claims.claim import Claim, holm, interval, judge, sign_flip_p
+from squareloss.claims.document import document
+from squareloss.tables.aggregate import AGGREGATE
+from squareloss.theory.bounds import BOUNDS
+
+COLUMNS = AGGREGATE.schema().names
+CLAIMS = {claim.name: claim for claim in report.CLAIMS}
+POINT = {
+    "recipe_name": "cnn6",
+    "weight_decay": 1e-3,
+    "init_scale": 0.9,
+    "label_noise": 0.0,
+    "n_train": 1000,
+    "batch_size": 128,
+    "learning_rate": 0.03,
+    "classes": 2,
+}
+
+
+def claim(measure, side=">", threshold=0.0, test="replicates"):
+    return Claim("c", "p", "s", "q", side, threshold, "b", ("t",), measure, test)
+
+
+def verdicts(*series, **options):
+    """Verdicts on made-up values, judged together."""
+    claims = [claim(lambda _, s=s: pd.Series(s, dtype=float), **options) for s in series]
+    return judge(claims, {"t": pd.DataFrame()})["verdict"].tolist()
+
+
+def test_clear_effects_of_ten_replicates_decide():
+    rng = np.random.default_rng(0)
+    values = rng.normal(2, 0.5, 10)
+    assert verdicts(values) == ["supported"]
+    assert verdicts(-values) == ["contradicted"]
+    assert verdicts(values, side="<") == ["contradicted"]
+    assert verdicts(values, threshold=9) == ["contradicted"]
+    assert verdicts(rng.normal(0, 1, 10)) == ["not decided"]
+
+
+def test_five_replicates_decide_nothing_about_training_but_a_theorem():
+    assert verdicts([1] * 5) == ["not decided"]
+    assert verdicts([1] * 6) == ["supported"]
+    assert verdicts([1], test="every") == ["supported"]
+    assert verdicts([1] * 50 + [-1], test="every") == ["contradicted"]
+    assert verdicts([], test="every") == ["not decided"]
+
+
+def test_networks_without_the_premise_are_left_out_and_too_many_decide_nothing():
+    nan = math.nan
+    assert verdicts([1.0] * 8 + [nan] * 2) == ["supported"]
+    assert verdicts([1.0] * 8 + [nan] * 9) == ["not decided"]
+    assert verdicts([1.0, nan, nan], test="every") == ["supported"]
+    assert verdicts([nan, nan], test="every") == ["not decided"]
+
+
+def test_a_table_that_is_missing_decides_nothing_and_is_named():
+    table = judge([claim(lambda tables: tables["t"]["x"])], {})
+    assert table.loc[0, "verdict"] == "not decided"
+    assert "t" in table.loc[0, "reason"]
+
+
+def test_many_claims_need_more_than_one():
+    """Six of six replicates give p = 1/64: enough for one claim, not for four."""
+    effects = [1.0, 2, 3, 1, 2, 3]
+    assert verdicts(effects) == ["supported"]
+    assert verdicts(*[effects] * 3) == ["supported"] * 3
+    assert verdicts(*[effects] * 4) == ["not decided"] * 4
+
+
+@given(st.lists(st.integers(-20, 20), min_size=2, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_the_sign_flip_test_against_all_flips(effects):
+    d = np.array(effects, dtype=float)
+    flips = np.array(list(product([1, -1], repeat=len(d)))) @ d
+    assert sign_flip_p(d) == pytest.approx((flips >= d.sum() - 1e-9).mean())
+
+
+def test_holm_by_hand():
+    p = np.array([0.01, 0.04, 0.03, 0.005])
+    np.testing.assert_allclose(holm(p), [0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.9, 0.8])).max() == 1
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_rejects_as_its_definition_does(values):
+    """Step down: reject the smallest p while p_(i) <= alpha / (m - i)."""
+    p, alpha = np.array(values), 0.05
+    order = np.argsort(p, kind="stable")
+    rejected = set()
+    for i, index in enumerate(order):
+        if p[index] * (len(p) - i) > alpha:
+            break
+        rejected.add(int(index))
+    assert set(np.flatnonzero(holm(p) <= alpha).tolist()) == rejected
+
+
+def test_the_interval_covers_the_mean_about_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    covered = [
+        low <= 0 <= high for low, high in (interval(rng.normal(size=20)) for _ in range(100))
+    ]
+    assert 85 <= sum(covered) <= 99
+    assert interval(np.array([2.0, 2, 2])) == (2, 2)
+
+
+def course(rho, replicates=8, epochs=(0, 1, 10), seed=0, **values):
+    """An aggregated run whose columns are given by epoch, with a little noise per replicate."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for replicate, (i, epoch) in product(range(replicates), enumerate(epochs)):
+        row = dict.fromkeys(COLUMNS, 1.0) | POINT | {"replicate": replicate, "epoch": epoch}
+        row |= {"rho": rho, "train_error": 0.5 if i == 0 else 0.0}
+        row |= values
+        for name, value in row.items():
+            if isinstance(value, tuple):
+                row[name] = value[i] * (1 + 0.01 * rng.uniform())
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def sweep(**columns):
+    """Runs over one or two columns; each key `a, b` gives the values to `course` as a dict."""
+    return pd.concat(
+        [
+            course(seed=i, **(dict(zip(columns["names"], key, strict=True)) | values))
+            for i, (key, values) in enumerate(columns["runs"].items())
+        ],
+        ignore_index=True,
+    )
+
+
+def flat(value):
+    """The same value at all epochs."""
+    return (value,) * 3
+
+
+WD, ZERO = 1e-3, 0.0
+STARTS = ["weight_decay", "init_scale"]
+
+
+def starts(meet, part):
+    """Two starts with and without decay, which end nearer with it, or not."""
+    near, far = ((1.0, 1.2, 1.2), (9.0, 5.0, 1.4)), ((1.0, 1.0, 1.0), (9.0, 8.0, 8.0))
+    runs = {}
+    for decay, meets in ((WD, meet), (ZERO, part)):
+        for init, rho in zip((0.9, 1.3), near if meets else far, strict=True):
+            runs[decay, init] = {"rho": rho}
+    return sweep(names=STARTS, runs=runs)
+
+
+def equilibrium(factor):
+    """A run at `factor` times Eq. 7's rho: mu 0.01, M 2e-4, lambda_eff 0, so rho_eq = 50."""
+    return course(flat(50.0 * factor), mu=0.01, M=2e-4, lambda_eff=0.0)
+
+
+def gaps(factor):
+    """Both starts in which Eq. 8's gap, 1/2, is measured as 1 - factor / 2."""
+    return course(flat(50.0 * factor), mu=0.01, M=2e-4, lambda_eff=0.0)
+
+
+def two(column, names, low, high, **others):
+    """`column` at the last epoch of two runs, named by the values of `names`."""
+    ((name, (first, second)),) = names.items()
+    return sweep(
+        names=[name],
+        runs={
+            (first,): {"rho": 1.0, column: flat(low)} | others,
+            (second,): {"rho": 1.0, column: flat(high)} | others,
+        },
+    )
+
+
+def ranks(by_batch, by_rate, by_decay, control):
+    """The sweep of low rank: how rank_1e-2 changes with batch, rate and lambda, and without it."""
+
+    def run(wd, batch, rate):
+        rank = 50.0 + (by_batch if wd else control) * (batch == 32) + by_rate * (rate == 0.2)
+        return {"rho": 1.0, "rank_1e-2": flat(rank + by_decay * (wd > 0))}
+
+    keys = {(wd, b, r) for wd in (0.0, 1e-3) for b in (4, 16, 32) for r in [0.1]}
+    keys |= {(wd, 16, r) for wd in (0.0, 1e-3) for r in (0.05, 0.1, 0.2)} | {(5e-4, 16, 0.1)}
+    names = ["weight_decay", "batch_size", "learning_rate"]
+    return sweep(names=names, runs={key: run(*key) for key in sorted(keys)})
+
+
+def noise(sgd_decay, sgd_zero, descent):
+    """Last changes of the weights: the first are 1. Spreads of the margins follow them."""
+    runs = {}
+    for recipe, decay, last in (
+        ("cnn6", WD, sgd_decay),
+        ("cnn6", ZERO, sgd_zero),
+        ("gd", WD, descent),
+        ("gd", ZERO, descent),
+    ):
+        runs[recipe, decay] = {
+            "rho": 1.0,
+            "update_norm": (1.0, 1.0, last),
+            "margin_sd": (1.0, 1.0, last),
+            "mean_margin": 1.0,
+        }
+    return sweep(names=["recipe_name", "weight_decay"], runs=runs)
+
+
+def collapse(nc1, rest, classes=2, **values):
+    columns = [
+        "nc2_equinorm_weights",
+        "nc2_angle_weights",
+        "nc2_equinorm_means",
+        "nc2_angle_means",
+        "nc3",
+        "nc4",
+    ]
+    return course(
+        1.0,
+        nc1=(1.0, 0.9, nc1),
+        classes=classes,
+        **{name: flat(rest) for name in columns},
+        **values,
+    )
+
+
+def noisy_labels(rising):
+    factor = 1 if rising else -1
+    return sweep(
+        names=["label_noise"],
+        runs={
+            (r,): {"rho": flat(100 + factor * 50 * r), "test_error": flat(0.3 + factor * 0.2 * r)}
+            for r in (0.0, 0.4, 0.8)
+        },
+    )
+
+
+def figure5(slope, tight):
+    """Test accuracy over 1/rho: a line of this slope with decay, scatter without, or so."""
+    runs = {}
+    for decay in (WD, ZERO):
+        for i, init in enumerate((0.8, 0.9, 1.2, 1.5)):
+            inverse = 0.002 + 0.001 * i
+            scatter = 0.02 * (-1) ** i * ((decay == ZERO) == tight)
+            error = 0.1 - slope * (inverse - 0.003) + scatter
+            runs[decay, init] = {"rho": 1 / inverse, "test_error": error}
+    table = sweep(names=STARTS, runs=runs)
+    rng = np.random.default_rng(3)
+    table["test_error"] += rng.normal(0, 1e-4, len(table))
+    return table
+
+
+def with_bounds(value, gap):
+    """Networks of N = 1000, 2000, 4000 with a bound, whose gap follows rho / sqrt(N) or not."""
+    runs = {
+        (n,): {
+            "rho": 100.0,
+            "test_error": flat(0.1 + gap * 0.01 * i),
+            **{name: flat(value) for name in BOUNDS},
+        }
+        for i, n in enumerate((4000, 2000, 1000))
+    }
+    return sweep(names=["n_train"], runs=runs)
+
+
+def dynamics(order, error, lemma):
+    """The table of the gradient flow: an order of descent, an error of Eq. 6, one of Lemma 4."""
+    rows = []
+    for replicate in range(3):
+        for step in (0.1, 0.05, 0.025):
+            rows.append(
+                {
+                    "replicate": replicate,
+                    "method": "descent",
+                    "time": 2.0,
+                    "step": step,
+                    "distance": step**order,
+                }
+            )
+        for time in (0.1, 0.2):
+            rows.append(
+                {
+                    "replicate": replicate,
+                    "method": "momentum",
+                    "time": time,
+                    "step": 0.1,
+                    "rho": 2.0,
+                    "mu": 0.1,
+                    "rho_dot_eq6": 1.0,
+                    "rho_dot_measured": 1 + error,
+                    "loss": 1 - 2 * ((1 + error) / 2 + 0.1) + lemma,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def problems(**values):
+    """The tables of the small problems."""
+    row = {
+        "weight_decay": 1e-3,
+        "rank": 5,
+        "second_singular_value": 1e-16,
+        "full_speed": 1.0,
+        "mean_sample_speed": 2.0,
+        "max_sample_speed": 3.0,
+        "complexity": 1.0,
+        "coarse": 0.1,
+        "bound": 5.0,
+    }
+    return pd.DataFrame(
+        [row | values | {"replicate": r, "layer": k} for r in range(3) for k in (1, 2)]
+    )
+
+
+def layers_of_lowrank(sign):
+    """Update norms that rise with the rank of the layer, or fall."""
+    rows = [
+        POINT
+        | {
+            "replicate": r,
+            "epoch": 10,
+            "layer": k,
+            "stable_rank": 10.0 * k + r,
+            "update_norm": sign * k + 5.0,
+        }
+        for r in range(8)
+        for k in (1, 2, 3, 4)
+    ]
+    return pd.DataFrame(rows)
+
+
+# Claim -> tables that support it, and tables that contradict it.
+CASES = {
+    "eq5-flow": [{"gradientflow": dynamics(o, 0, 0)} for o in (1, 0.5)],
+    "eq6-rho-dot": [{"gradientflow": dynamics(1, e, 0)} for e in (0.01, 0.5)],
+    "lemma4": [{"gradientflow": dynamics(1, 0, e)} for e in (0.001, 0.2)],
+    "eq7-equilibrium": [{"figure3": equilibrium(f)} for f in (0.999, 0.9)],
+    "eq7-equilibrium-unit": [{"unit": equilibrium(f)} for f in (0.999, 0.9)],
+    "eq8-gap": [{"figure3": gaps(f)} for f in (0.999, 0.9)],
+    "lemma1-decay-costs": [
+        {
+            "figure3": sweep(
+                names=STARTS,
+                runs={
+                    (WD, 0.9): {"rho": flat(a), "mu": 0.01},
+                    (ZERO, 0.9): {"rho": flat(b), "mu": 0.01},
+                },
+            )
+        }
+        for a, b in ((80.0, 95.0), (95.0, 80.0))
+    ],
+    "rho-nonmonotone": [{"figure8": course(rho)} for rho in ((1.0, 3.0, 2.0), (1.0, 2.0, 3.0))],
+    "starts-meet": [{"figure3": starts(m, False)} for m in (True, False)],
+    "starts-meet-unit": [{"unit": starts(m, False)} for m in (True, False)],
+    "starts-stay-apart": [{"figure3": starts(m, not m)} for m in (True, False)],
+    "starts-stay-apart-unit": [{"unit": starts(m, not m)} for m in (True, False)],
+    "lazy": [
+        {"figure5": two("distance", {"init_scale": (0.8, 1.5)}, a, b, weight_decay=0.0)}
+        for a, b in ((0.9, 0.4), (0.4, 0.9))
+    ],
+    "lemma5": [{"figure5": course(1.0, weight_decay=0.0, lemma5_change=c)} for c in (1e-4, 0.5)],
+    **{
+        f"{bound}-holds": [
+            {"figure6": with_bounds(v, 1), "figure7": with_bounds(v, 1)} for v in (9.0, 0.01)
+        ]
+        for bound in ("eq19", "eq24", "eq25_counted", "theorem7")
+    },
+    **{
+        f"kernels-once-{name}": [
+            {
+                key: with_bounds(9.0, 1).assign(**{f"eq25_{name}": v})
+                for key in ("figure6", "figure7")
+            }
+            for v in (20.0, 2.0)
+        ]
+        for name in ("printed", "counted")
+    },
+    "closer-than-classical": [
+        {
+            key: with_bounds(9.0, 1).assign(**dict.fromkeys(section4.LITERATURE, v))
+            for key in ("figure6", "figure7")
+        }
+        for v in (10.0, 2.0)
+    ],
+    "theorem4": [{"tree": problems(complexity=c)} for c in (1.0, 4.95)],
+    "lemma8-rank-one": [{"minibatch": problems(second_singular_value=s)} for s in (1e-16, 0.1)],
+    "lemma8-no-equilibrium": [{"minibatch": problems(max_sample_speed=s)} for s in (1.0, 1e-9)],
+    "eq53-bound": [{"minibatch": problems(full_speed=s)} for s in (1.0, 2.5)],
+    "eq53-rank": [{"layers of lowrank": layers_of_lowrank(s)} for s in (1, -1)],
+    "noise-rho": [{"figure4": noisy_labels(r)} for r in (True, False)],
+    "noise-test-error": [{"figure4": noisy_labels(r)} for r in (True, False)],
+    "margin-accuracy-slope": [{"figure5": figure5(s, True)} for s in (-10, 10)],
+    "margin-accuracy-r2": [{"figure5": figure5(-10, t)} for t in (True, False)],
+    **{
+        name: [{"figure6": with_bounds(v, 1), "figure7": with_bounds(v, 1)} for v in (9.0, 0.01)]
+        for name in ("eq16-printed", "eq16-eq12")
+    },
+    "eq16-nonvacuous": [
+        {"figure6": with_bounds(v, 1), "figure7": with_bounds(0.5, 1)} for v in (0.9, 9.0)
+    ],
+    "gap-over-n-cnn6": [{"figure6": with_bounds(9.0, g)} for g in (1, -1)],
+    "gap-over-n-cnn3": [{"figure7": with_bounds(9.0, g)} for g in (1, -1)],
+    "small-start-helps": [
+        {"figure5": two("test_error", {"init_scale": (0.8, 1.5)}, a, b, weight_decay=0.0)}
+        for a, b in ((0.1, 0.2), (0.2, 0.1))
+    ],
+    "nc1-random-labels": [{"randomlabels": collapse(v, v, label_noise=1.0)} for v in (0.01, 0.8)],
+    "nc-without-generalisation": [
+        {"randomlabels": collapse(0.01, 0.01, label_noise=1.0, test_error=e)} for e in (0.5, 0.1)
+    ],
+    "margins-narrow": [
+        {"figure8": course(1.0, margin_sd=(3.0, 2.0, last), mean_margin=1.0)} for last in (1, 4)
+    ],
+    "rank-batch": [{"lowrank": ranks(b, 0, 0, 0)} for b in (3, -3)],
+    "rank-learning-rate": [{"lowrank": ranks(0, r, 0, 0)} for r in (-3, 3)],
+    "rank-weight-decay": [{"lowrank": ranks(0, 0, d, 0)} for d in (-3, 3)],
+    "rank-control": [{"lowrank": ranks(b, 0, 0, c)} for b, c in ((5, 0), (0, 5))],
+    "noise-levels-off": [{"sgdnoise": noise(a, b, 0)} for a, b in ((0.5, 0.1), (0.1, 0.5))],
+    "noise-vanishes": [{"sgdnoise": noise(0.5, z, 0)} for z in (0.001, 0.5)],
+    "noise-margins": [{"sgdnoise": noise(a, b, 0)} for a, b in ((0.5, 0.1), (0.1, 0.5))],
+    "noise-absent-in-gd": [{"sgdnoise": noise(0.5, 0.1, d)} for d in (1e-4, 0.5)],
+    **{
+        f"bn-better-than-{other}": [
+            {
+                "normalization": sweep(
+                    names=["recipe_name"],
+                    runs={
+                        (name,): {"rho": 1.0, "test_error": flat(bn if name == "bn" else 0.2)}
+                        for name in ("cnn6", "lm", "bn", "none")
+                    },
+                )
+            }
+            for bn in (0.1, 0.3)
+        ]
+        for other in ("wn", "lm")
+    },
+    "square-loss-as-good": [
+        {"loss": two("test_error", {"recipe_name": ("cnn6", "cross-entropy")}, 0.1, ce)}
+        for ce in (0.11, 0.05)
+    ],
+    **{
+        f"{name}-{suffix}": [{experiment: collapse(v, v, classes)} for v in (0.001, 0.8)]
+        for suffix, experiment, classes in (
+            ("binary", "figure9", 2),
+            ("multiclass", "multiclass", 10),
+        )
+        for name in ("nc1", "nc2-norms-weights", "nc2-angles-weights", "nc3", "nc4")
+    },
+    **{
+        f"{name}-multiclass": [{"multiclass": collapse(v, v, 10)} for v in (0.001, 0.8)]
+        for name in ("nc2-norms-means", "nc2-angles-means")
+    },
+}
+
+
+def test_every_claim_has_its_cases_and_a_name_of_its_own():
+    assert set(CASES) == set(CLAIMS)
+    assert len(CLAIMS) == len(report.CLAIMS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_claim_is_supported_contradicted_and_left_open(name):
+    supporting, contradicting = CASES[name]
+    one = [CLAIMS[name]]
+    assert judge(one, supporting).loc[0, "verdict"] == "supported"
+    assert judge(one, contradicting).loc[0, "verdict"] == "contradicted"
+    if CLAIMS[name].test == "replicates":
+        few = {key: table[table["replicate"] < 5] for key, table in supporting.items()}
+        assert judge(one, few).loc[0, "verdict"] == "not decided"
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith(("nc", "eq16"))])
+def test_networks_that_do_not_fit_decide_nothing(name):
+    unfitted = {key: table.assign(train_error=0.1) for key, table in CASES[name][0].items()}
+    assert judge([CLAIMS[name]], unfitted).loc[0, "verdict"] == "not decided"
+
+
+def test_the_pages_name_every_claim_and_escape_what_is_not_theirs():
+    table = judge(report.CLAIMS, CASES["nc1-random-labels"][0])
+    text, page = report.markdown(table, "A | B"), report.page(table, "A & <B>")
+    assert all(f"| {name} |" in text and f"<td>{name}</td>" in page for name in CLAIMS)
+    assert "A &amp; &lt;B&gt;" in page
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert {line.replace("\\|", "").count("|") for line in rows} == {11}
+    assert f"of {len(CLAIMS)} claims" in report.plain(table)
+    assert section3.CLAIMS + section4.CLAIMS + section5.CLAIMS + section6.CLAIMS == report.CLAIMS
+
+
+def test_the_page_of_claims_is_up_to_date():
+    path = Path(__file__).parents[1] / "docs/claims.md"
+    assert path.read_text() == document(), "run python -m squareloss.claims.document"

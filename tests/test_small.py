@@ -1,0 +1,209 @@
+"""Flow, single samples, trees and Lemma 5 against finite differences, closed forms, brute force."""
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from squareloss.architecture import Linear
+from squareloss.evaluate import margins, moments
+from squareloss.layers import forward
+from squareloss.metrics.collapse import rotation_change
+from squareloss.theory.equilibrium import loss as regularised_loss
+from squareloss.theory.equilibrium import rho_dot
+from squareloss.theory.flow import (
+    Problem,
+    descend,
+    initial,
+    integrate,
+    momentum_course,
+    small_problem,
+)
+from squareloss.theory.minibatch import (
+    full_speed,
+    margin_gradients,
+    sample_speeds,
+    second_singular_value,
+)
+from squareloss.theory.tree import bound_eq19, rademacher_complexity, tree
+
+
+@pytest.fixture
+def problem():
+    return small_problem(3, 1e-2)
+
+
+def test_the_velocity_is_eq5_by_finite_differences(problem):
+    """rho by Eq. (6); V_k downhill in every direction along its sphere, and along no other."""
+    v, rho = initial(problem, 7), torch.tensor(2.0, dtype=torch.float64)
+    by_rho, by_v = problem.gradient(rho, v)
+    f, _ = forward(problem.layers, problem.split(v), problem.x)
+    mu, m = moments(f, problem.labels)
+    assert -by_rho.item() == pytest.approx(rho_dot(2.0, mu, m, 1e-2))
+    assert problem.loss(rho, v).item() == pytest.approx(regularised_loss(2.0, mu, m, 1e-2))
+    for g, w in zip(problem.split(by_v), problem.split(v), strict=True):
+        assert (g * w).sum().item() == pytest.approx(0, abs=1e-12)
+    generator = torch.Generator().manual_seed(0)
+    away = torch.randn(v.shape, dtype=torch.float64, generator=generator)
+    h = 1e-6
+    ends = [problem.loss(rho, problem.normalized(v + s * h * away)).item() for s in (1, -1)]
+    assert (ends[0] - ends[1]) / (2 * h) == pytest.approx((by_v @ away).item(), rel=1e-5)
+
+
+def test_a_linear_problem_flows_as_its_closed_form():
+    """One layer, fixed direction: rho follows Eq. (6), exponential decay towards Eq. (7).
+
+    Two samples x and -x of opposite labels along the direction that V already has: V stays.
+    """
+    x = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    problem = Problem((Linear(2),), x, torch.tensor([0, 1]), 0.1)
+    v = torch.tensor([1.0, -1.0], dtype=torch.float64) / math.sqrt(2)
+    f, _ = forward(problem.layers, problem.split(v), x)
+    mu, m = moments(f, problem.labels)
+    times = np.array([0.5, 1.0, 2.0])
+    rate, end = 2 * (m + 0.1), mu / (m + 0.1)
+    expected = end + (3.0 - end) * np.exp(-rate * times)
+    np.testing.assert_allclose(integrate(problem, 3.0, v, times)[:, 0], expected, rtol=1e-3)
+
+
+def test_the_flow_keeps_the_norms_and_lowers_the_loss(problem):
+    v = initial(problem, 7)
+    course = integrate(problem, 1.0, v, np.linspace(0, 1, 5))
+    losses = [problem.loss(*map(torch.from_numpy, (row[:1], row[1:]))).item() for row in course]
+    assert losses == sorted(losses, reverse=True)
+    for weight in problem.split(torch.from_numpy(course[-1][1:])):
+        assert weight.norm().item() == pytest.approx(1, abs=1e-3)
+
+
+def test_descent_comes_to_the_flow_with_its_step(problem):
+    v = initial(problem, 7)
+    end = integrate(problem, 1.0, v, np.array([1.0]))[0]
+    far, near = (
+        np.linalg.norm(descend(problem, 1.0, v, h, round(1 / h)) - end) for h in (0.1, 0.02)
+    )
+    assert near < far / 2
+
+
+def test_frozen_norms_slow_rho_by_g_squared(problem):
+    """Without momentum, one small step moves rho by Eq. (6) times G^2."""
+    v = initial(problem, 7)
+    first, second = momentum_course(problem, v, 1.5, rate=1e-6, momentum=0.0, steps=2)
+    speed = (second["rho"] - first["rho"]) / (second["time"] - first["time"])
+    assert first["speed"] == pytest.approx(1.5**6)
+    assert first["rho"] == pytest.approx(1.5**3)
+    expected = rho_dot(first["rho"], first["mu"], first["M"], first["lambda_eff"])
+    assert speed / first["speed"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_sample_gradients_by_finite_differences(problem):
+    v = initial(problem, 7)
+    fbar, gradients = margin_gradients(problem, v)
+    generator = torch.Generator().manual_seed(1)
+    away = torch.randn(v.shape, dtype=torch.float64, generator=generator)
+    h = 1e-6
+
+    def at(s):
+        f, _ = forward(problem.layers, problem.split(v + s * h * away), problem.x)
+        return margins(f, problem.labels)
+
+    slopes = (at(1) - at(-1)) / (2 * h)
+    for n in (0, 5, 19):
+        parts = zip(gradients[n], problem.split(away), strict=True)
+        assert sum((g * a).sum() for g, a in parts).item() == pytest.approx(slopes[n].item())
+    assert second_singular_value(gradients) < 1e-12
+    # Homogeneity (Lemma 2): the part along V_k is the margin itself.
+    for w, g in zip(problem.split(v), gradients[5], strict=True):
+        assert (w * g).sum().item() == pytest.approx(fbar[5].item())
+
+
+def test_two_directions_have_a_second_singular_value():
+    assert second_singular_value([[torch.diag(torch.tensor([4.0, 1.0]))]]) == pytest.approx(0.25)
+
+
+def test_the_full_speed_is_that_of_the_flow_without_decay():
+    problem = small_problem(3, 0.0)
+    v, rho = initial(problem, 7), torch.tensor(2.0, dtype=torch.float64)
+    layers = problem.split(v)
+    # The paper's scalar network is half the difference of the two outputs: make them opposite.
+    weights = [*layers[:-1], torch.stack([layers[-1][0], -layers[-1][0]])]
+    weights[-1] = weights[-1] / weights[-1].norm()
+    v = torch.cat([w.flatten() for w in weights])
+    fbar, gradients = margin_gradients(problem, v)
+    full = full_speed(2.0, fbar, gradients, problem.split(v))
+    _, by_v = problem.gradient(rho, v)
+    for k, g in enumerate(problem.split(by_v)):
+        assert full[k].item() == pytest.approx(g.norm().item())
+    assert (full <= sample_speeds(2.0, fbar, gradients, problem.split(v)).mean(0)).all()
+
+
+def test_one_sample_asks_for_its_own_speed(problem):
+    one = Problem(problem.layers, problem.x[:1], problem.labels[:1], 0.0)
+    v = initial(one, 7)
+    fbar, gradients = margin_gradients(one, v)
+    layers = one.split(v)
+    alone = full_speed(3.0, fbar, gradients, layers)
+    torch.testing.assert_close(alone, sample_speeds(3.0, fbar, gradients, layers)[0])
+
+
+def test_a_tree_by_hand():
+    kernels = np.array([[1.0, -1.0], [2.0, 3.0]])
+    x = np.array([[3.0, 1.0, 5.0, 1.0], [0.0, 1.0, 2.0, 0.0]])
+    # first layer: 2, 4 and -1, 2; ReLU; 2*2 + 3*4 = 16 and 2*0 + 3*2 = 6
+    np.testing.assert_allclose(tree(kernels, x), [16, 6])
+
+
+@given(seed=st.integers(0, 999), m=st.integers(1, 5))
+@settings(max_examples=15, deadline=None)
+def test_the_complexity_of_one_layer_has_a_closed_form(seed, m):
+    """sup over unit kernels of |<w, sum e_i x_i>| is the norm of the sum."""
+    x = np.random.default_rng(seed).normal(size=(m, 2))
+    signs = product([1, -1], repeat=m)
+    expected = np.mean([np.linalg.norm(np.array(e) @ x) for e in signs]) / m
+    found, coarse = rademacher_complexity(x, 90)
+    assert found - 1e-12 <= expected <= found + coarse
+
+
+def test_a_finer_grid_stays_within_what_the_coarse_one_announced():
+    x = np.random.default_rng(1).normal(size=(4, 4))
+    coarse, more = rademacher_complexity(x, 24)
+    fine, _ = rademacher_complexity(x, 240)
+    assert coarse - 1e-12 <= fine <= coarse + more
+    assert fine < bound_eq19(x)
+
+
+def test_eq19_by_hand():
+    x = np.array([[1.0, 2.0, 2.0, 0.0], [4.0, 0.0, 0.0, 0.0]])  # squares 9 + 16
+    assert bound_eq19(x) == pytest.approx(4 * 5 / 2)
+
+
+def test_turning_the_last_layer_where_no_feature_points_changes_nothing():
+    generator = torch.Generator().manual_seed(2)
+    h = torch.rand(30, 6, dtype=torch.float64, generator=generator)
+    w = torch.randn(2, 6, dtype=torch.float64, generator=generator)
+    h[:, 4] = 0  # a dead unit
+    assert rotation_change(h, w) < 1e-12
+    assert math.isnan(rotation_change(h * torch.inf, w))
+
+
+def test_turning_the_last_layer_by_brute_force():
+    """Build V_L' and compare the outputs."""
+    generator = torch.Generator().manual_seed(4)
+    h = torch.rand(30, 6, dtype=torch.float64, generator=generator)
+    w = torch.randn(3, 6, dtype=torch.float64, generator=generator)
+    cosine = 0.5
+    least = torch.linalg.svd(h).Vh[-1]
+    along = w @ least
+    across = torch.zeros(3, dtype=torch.float64)
+    i, j = along.abs().argsort(descending=True)[:2]
+    across[i], across[j] = -along[j], along[i]
+    v = w / w.norm()
+    u = torch.outer(across / across.norm(), least)
+    turned = cosine * v + math.sqrt(1 - cosine**2) * u
+    assert turned.norm().item() == pytest.approx(1)
+    assert (turned * v).sum().item() == pytest.approx(cosine)
+    change = h @ (turned * w.norm() / cosine - w).T
+    assert rotation_change(h, w) == pytest.approx(change.abs().max().item())

@@ -1,0 +1,28 @@
+rule claims:
+    """The verdict on every statement of the paper, from the tables of all experiments."""
+    input:
+        tables=[f"{RESULTS}/aggregate/{name}.parquet" for name in EXPERIMENTS],
+        small=rules.small.output,
+        layers=parts("layers", "lowrank"),
+        code=code("claims.report"),
+    output:
+        parquet=f"{RESULTS}/claims/claims.parquet",
+        md=f"{RESULTS}/claims/claims.md",
+        html=report(
+            f"{RESULTS}/claims/claims.html",
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"figure": "claims", "shows": "verdicts"},
+        ),
+        txt=f"{RESULTS}/claims/claims.txt",
+    log:
+        f"{RESULTS}/logs/claims.log",
+    conda:
+        "../../envs/conda.yaml"
+    params:
+        output=subpath(output.md, strip_suffix=".md"),
+        made_from=sweep.size(STUDY),
+    shell:
+        "python -m squareloss.claims.report --tables {input.tables:q} {input.small:q}"
+        " --layers {input.layers:q}"
+        " --made-from {params.made_from:q} --output {params.output:q} > {log:q} 2>&1"
