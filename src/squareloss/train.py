@@ -157,17 +157,17 @@ def main() -> None:
         for path in (args.run, args.snapshots, args.history):
             discard_partial(path)
         block = prepare(spec, read_split(args.data))
-        print(whereabouts(), file=sys.stderr)
         owner = checkpoint.identity(spec, args.data)
+        keeper = Keeper(
+            lambda: checkpoint.save(args.checkpoint, owner, block), args.checkpoint_minutes
+        )
+        keeper.listen()
+        print(whereabouts(), file=sys.stderr)
         refusal = checkpoint.resume(args.checkpoint, owner, block)
         if refusal is None:
             print(f"going on from {args.checkpoint}", file=sys.stderr)
         elif Path(args.checkpoint).exists():
             print(f"{args.checkpoint} is not used: {refusal}; starting over", file=sys.stderr)
-        keeper = Keeper(
-            lambda: checkpoint.save(args.checkpoint, owner, block), args.checkpoint_minutes
-        )
-        keeper.listen()
         try:
             train(block, spec.recipe.epochs, keeper)
         except torch.OutOfMemoryError:
