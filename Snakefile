@@ -14,6 +14,7 @@ include: "workflow/rules/metrics.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/statements.smk"
+include: "workflow/rules/readings.smk"
 include: "workflow/rules/claims.smk"
 
 
