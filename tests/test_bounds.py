@@ -152,7 +152,7 @@ def test_a_margin_that_is_not_positive_has_no_spectral_bound():
 
 
 def test_rows_of_the_bounds_table():
-    rows = evaluate_bounds(replace(NETWORK, layers=6), train_error=0.0)
+    rows = evaluate_bounds(replace(NETWORK, layers=6), train_error=0.0, covered=True)
     assert [row["bound"] for row in rows] == list(BOUNDS)
     inputs = {"max_norm", "delta"}
     assert {c.name for c in BOUND_COLUMNS} == BOUNDS.keys() | inputs
@@ -166,5 +166,6 @@ def test_rows_of_the_bounds_table():
 
 
 def test_bounds_do_not_apply_without_fitting():
-    rows = evaluate_bounds(NETWORK, train_error=1e-4)
+    rows = evaluate_bounds(NETWORK, train_error=1e-4, covered=True)
     assert not any(row["applies"] for row in rows)
+    assert not any(row["applies"] for row in evaluate_bounds(NETWORK, 0.0, covered=False))

@@ -512,6 +512,10 @@ def test_courses_draw_one_curve_a_run_with_its_values():
     labels = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
     assert len(labels) == 4
     assert r"$\lambda$ = 0.001, $\rho(0) \propto$ 2" in labels
+    # Dashed without lambda, in the colour of the same start with it.
+    dashed, solid = (rho.lines[i] for i in (0, 8))
+    assert (dashed.get_linestyle(), solid.get_linestyle()) == ("--", "-")
+    assert dashed.get_color() == solid.get_color() != rho.lines[4].get_color()
     first = table[(table["weight_decay"] == 0) & (table["init_scale"] == 0.5)]
     np.testing.assert_allclose(line(rho, 0), first.groupby("epoch")["rho"].mean())
     product = (first["rho"] * first["mu"]).groupby(first["epoch"]).mean()
@@ -536,19 +540,38 @@ def test_figures_of_statements_name_their_runs(module, names, shown):
     assert all(ax.lines for ax in figure.axes)
 
 
+def test_snapshots_are_marked_and_lost_runs_named():
+    table = pd.concat([run(0), run(1, recipe="none", diverged=[1])])
+    figure = figure_normalization.draw(table)
+    markers = {ax.get_title("left"): ax.lines[0].get_marker() for ax in figure.axes}
+    assert markers["Test error"] == "" or markers["Test error"] == "None"
+    assert markers["NC1: variability collapse"] == "o"
+    assert "diverged: recipe = none: 1 of 3" in words(figure)
+
+
 def test_a_statements_figure_refuses_runs_that_differ_in_more():
     with pytest.raises(UserError, match="n_train"):
         figure_loss.draw(runs(n=[500, 1000]))
 
 
+@pytest.mark.filterwarnings("error")
 def test_low_rank_is_drawn_against_what_was_varied():
+    """Batches at two rates, of which one has three; a rate and a lambda are not varied alone."""
+    points = [(4, 0.1), (16, 0.1), (64, 0.1), (4, 0.2), (16, 0.2)]
     table = pd.concat(
-        [run(0, decay=0.001).assign(**{"batch_size": b, "rank_1e-2": float(b)}) for b in (4, 16)]
+        [
+            run(0).assign(**{"batch_size": b, "learning_rate": r, "rank_1e-2": b + r})
+            for b, r in points
+        ]
     )
     figure = figure_lowrank.draw(table)
-    middle = figure.axes[3]  # tolerance 1e-2 against the batch size
-    np.testing.assert_allclose(line(middle), [4, 16])
+    batch, rate, decay = figure.axes[3:6]  # tolerance 1e-2
+    assert len(batch.get_legend_handles_labels()[1]) == 1
+    np.testing.assert_allclose(line(batch), [4.1, 16.1, 64.1])
+    np.testing.assert_allclose([line(rate, 0), line(rate, 1)], [[4.1, 4.2], [16.1, 16.2]])
+    assert not decay.lines
     assert "not varied by itself" in words(figure)
+    assert len(figure.axes[0].get_legend().get_texts()) == 1
 
 
 def test_bounds_are_ordered_and_only_of_networks_that_fit():
@@ -572,4 +595,5 @@ def test_the_flow_of_small_problems_is_drawn():
     course = table[table["method"] == "flow"]
     np.testing.assert_allclose(line(left), course["rho"])
     assert sorted(line(middle)) == sorted(table["distance"].dropna())
-    assert len(line(right)) == (table["method"] == "momentum").sum()
+    points = [len(line(right, i)) for i in range(2)]  # by layer norm
+    assert sum(points) == (table["method"] == "momentum").sum()

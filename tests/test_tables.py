@@ -15,6 +15,7 @@ from squareloss.tables.history import HISTORY
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS
 from squareloss.tables.parts import read
 from squareloss.tables.schema import IDENTITY
+from squareloss.tables.small import PLAIN
 from squareloss.theory.bounds import BOUNDS as BOUND_FORMULAS
 
 POINT = Point(
@@ -197,3 +198,18 @@ def test_aggregate_refuses_a_bound_without_a_column(to_join):
     renamed = bounds.replace({"bound": {"eq16_printed": "surprise"}})
     with pytest.raises(KeyError, match=r"eq16_printed.*surprise"):
         aggregate(history, collapse, layers, renamed)
+
+
+@pytest.mark.parametrize("table", PLAIN, ids=lambda table: table.name)
+def test_tables_that_are_not_of_runs(table, tmp_path):
+    section = document().split(f"## `{table.name}`")[1].split("\n## ")[0]
+    assert all(f"| `{column.name}` |" in section for column in table.columns)
+    values = {"int64": [1, 2], "float64": [0.5, np.nan], "string": ["a", "b"]}
+    frame = pd.DataFrame({c.name: values[c.type] for c in reversed(table.columns)})
+    table.write(tmp_path / "t.parquet", frame)
+    back = pq.read_table(tmp_path / "t.parquet")
+    assert back.schema.names == [column.name for column in table.columns]
+    assert back.schema.field(0).metadata[b"meaning"].decode() == table.columns[0].meaning
+    pd.testing.assert_frame_equal(back.to_pandas()[frame.columns], frame, check_dtype=False)
+    with pytest.raises(KeyError, match="strange"):
+        table.write(tmp_path / "t.parquet", frame.assign(strange=1))

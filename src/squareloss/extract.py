@@ -76,7 +76,8 @@ def snapshot_rows(
                 ranks=[row["rank_1e-2"] for row in found],
                 delta=delta,
             ),
-            error(f_v, labels),
+            train_error=error(f_v, labels),
+            covered=split.classes == 2 and recipe.normalization != "bn",
         ),
     }
 

@@ -3,7 +3,8 @@
     python -m squareloss.small --replicates 3 --flow P --minibatch P --tree P
 
 - flow: gradient flow (Eq. 5), gradient descent at decreasing steps, and weight norm with momentum.
-- minibatch: gradients of single samples at the end of training (Section 6, Lemma 8, Eq. 53).
+  The runs of the study cannot show Eq. 6: rho settles within few steps, and `history` has an epoch.
+- minibatch: gradients of single samples after SGD with batches of 1 (Section 6, Lemma 8, Eq. 53).
 - tree: Rademacher complexity of binary trees by exhaustive search, and its bound (Theorem 4).
 
 A replicate is a random problem: data and initial weights. All in float64.
@@ -18,12 +19,13 @@ import torch
 from tqdm import tqdm
 
 from squareloss.errors import run_stage
-from squareloss.files import whole
 from squareloss.metrics.rank import rank, singular_values
+from squareloss.tables.small import FLOW, MINIBATCH, TREE
 from squareloss.theory.equilibrium import rho_dot
 from squareloss.theory.flow import (
     Problem,
     descend,
+    descend_by_samples,
     initial,
     integrate,
     momentum_course,
@@ -41,11 +43,13 @@ Rows = list[dict[str, Any]]
 DECAY = 1e-3
 HORIZON = 2.0
 STEPS = (0.1, 0.05, 0.025, 0.0125)
+NORMS = (1.0, 1.5)  # of each layer: `layer_norms: unit`, and others
 BUILD_UP = 40  # steps after which momentum 0.9 has built up to 98.5%
+FEW = 6  # samples that the small network can interpolate
 
 
 def flow_rows(replicate: int) -> Rows:
-    """The flow at 41 times, descent at the end of its horizon, and a course with momentum."""
+    """The flow at 41 times, descent at the end of its horizon, and courses with momentum."""
     problem = small_problem(replicate, DECAY)
     v = initial(problem, 1000 + replicate)
     times = np.linspace(0, HORIZON, 41)
@@ -58,18 +62,23 @@ def flow_rows(replicate: int) -> Rows:
         end = descend(problem, 1.0, v, step, round(HORIZON / step))
         distance = float(np.linalg.norm(end - course[-1]))
         rows.append({"method": "descent", "time": HORIZON, "step": step, "distance": distance})
-    return [row | {"replicate": replicate} for row in rows + momentum_rows(problem, v, replicate)]
+    for norms in NORMS:
+        rows += momentum_rows(problem, v, norms)
+    return [row | {"replicate": replicate} for row in rows]
 
 
-def momentum_rows(problem: Problem, v: torch.Tensor, replicate: int) -> Rows:
-    """Measured and predicted rho_dot of weight norm with norms of 1.5 and momentum of 0.9."""
-    course = pd.DataFrame(momentum_course(problem, v, 1.5, rate=3e-4, momentum=0.9, steps=1500))
+def momentum_rows(problem: Problem, v: torch.Tensor, norms: float) -> Rows:
+    """Measured and predicted rho_dot of weight norm with layers of norm `norms`, momentum 0.9."""
+    g = norms ** len(problem.layers)
+    # G^2 times slower, so that every choice of norms takes the same steps in the time of Eq. (6).
+    rate = 1e-3 / g**2
+    course = pd.DataFrame(momentum_course(problem, v, norms, rate, momentum=0.9, steps=3000))
     rho, mu, m, lam = (course[name].to_numpy() for name in ("rho", "mu", "M", "lambda_eff"))
     # In the time of Eq. (6): G^2 times slower than that of rho_top.
-    course["rho_dot_measured"] = np.gradient(rho, course["time"]) / course["speed"]
+    course["rho_dot_measured"] = np.gradient(rho, course["time"]) / g**2
     course["rho_dot_eq6"] = rho_dot(rho, mu, m, lam)
-    kept = course.iloc[BUILD_UP::10].drop(columns="speed")
-    rows: Rows = kept.assign(method="momentum").to_dict("records")  # type: ignore[assignment]
+    kept = course.iloc[BUILD_UP::10].assign(method="momentum", norms=norms)
+    rows: Rows = kept.to_dict("records")  # type: ignore[assignment]
     return rows
 
 
@@ -80,11 +89,12 @@ def point(state: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def minibatch_rows(replicate: int) -> Rows:
-    """One row a lambda and layer, after 2,000 steps of gradient descent of 0.02."""
+    """One row a lambda and layer, after 800 epochs of SGD with batches of 1 at a rate of 0.01."""
     rows: Rows = []
     for decay in (DECAY, 0.0):
-        problem = small_problem(replicate, decay)
-        state = descend(problem, 5.0, initial(problem, 1000 + replicate), 0.02, 2000)
+        problem = small_problem(replicate, decay, FEW)
+        v = initial(problem, 1000 + replicate)
+        state = descend_by_samples(problem, 8.0, v, 0.01, epochs=800, seed=replicate)
         rho, v = point(state)
         layers = problem.split(v)
         fbar, gradients = margin_gradients(problem, v)
@@ -123,15 +133,18 @@ def main() -> None:
     """Command line of the job."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--replicates", type=int, required=True)
-    tables = {"flow": flow_rows, "minibatch": minibatch_rows, "tree": tree_rows}
+    tables = {
+        "flow": (FLOW, flow_rows),
+        "minibatch": (MINIBATCH, minibatch_rows),
+        "tree": (TREE, tree_rows),
+    }
     for name in tables:
         parser.add_argument(f"--{name}", required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    for name, rows_of in tables.items():
+    for name, (table, rows_of) in tables.items():
         rows = [row for r in tqdm(range(args.replicates), desc=name) for row in rows_of(r)]
-        with whole(getattr(args, name)) as path:
-            pd.DataFrame(rows).to_parquet(path, index=False)
+        table.write(getattr(args, name), pd.DataFrame(rows))
 
 
 if __name__ == "__main__":

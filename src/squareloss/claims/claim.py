@@ -1,6 +1,6 @@
 """What a claim is, and how measured values decide it.
 
-A claim says that a number, measured on each replicate or on each network, lies on one side of a
+A claim says that a number, measured on each replicate or in each case, lies on one side of a
 threshold. Two kinds of test:
 
 - `replicates`: a statement about training, which is random. The mean over replicates gets a
@@ -8,12 +8,17 @@ threshold. Two kinds of test:
   `FEWEST` replicates decide nothing.
 - `every`: a statement about all networks, like a theorem. One counterexample contradicts it.
 
+What does not meet a claim's premise is left out and counted. A claim about a limit is measured a
+second time, at the last snapshot but one: while it still approaches its threshold, being on the
+wrong side does not contradict it.
+
 All p-values of the first kind are corrected for their number by Holm's method, those for and those
 against separately: with all verdicts together, a false *supported* has a probability of at most
 `ALPHA`, and so has a false *contradicted*. Replicates share the data: an interval says what another
 training would give, not what other images would.
 """
 
+import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,11 +28,19 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import bootstrap, permutation_test
 
-FEWEST = (
-    6  # with 5, the smallest p of an exact test is 1/32: before any correction, hardly below 5%
-)
+# A run: what is the same for all its replicates.
+RUN = ["recipe_name", "weight_decay", "init_scale", "label_noise", "n_train", "batch_size"]
+RUN += ["learning_rate"]
+
+# With 5, the smallest p of an exact test is 1/32: before any correction, hardly below 5%.
+FEWEST = 6
 ALPHA = 0.05
+APPROACHING = 0.1  # of the distance to the threshold, between the last two snapshots
 Tables = Mapping[str, pd.DataFrame]
+
+
+class UnsuitableError(ValueError):
+    """The tables do not hold the runs that a claim compares."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +55,22 @@ class Claim:
     threshold: float
     because: str  # why this threshold
     experiments: tuple[str, ...]  # names of the tables it reads
-    # Values by replicate, or by network; NaN where a premise fails or a replicate diverged.
+    # Values by replicate, or by case; NaN where the premise fails or a replicate diverged.
     measure: Callable[[Tables], pd.Series]
     test: Literal["replicates", "every"] = "replicates"
+    premise: str = ""  # what is measured has it; the rest is left out
+    limit: bool = False  # whether the statement is about where training ends up in the long run
+
+    @property
+    def measured(self) -> str:
+        """What is measured, and where."""
+        return f"{self.quantity}{f'; only with {self.premise}' if self.premise else ''}"
 
 
 def sign_flip_p(effects: NDArray[np.float64]) -> float:
     """One-sided p of "the mean is above 0" when each effect might as well have had the other sign.
 
-    Exact up to 13 effects, else from 9,999 random flips.
+    That supposes effects distributed symmetrically. Exact up to 13, else from 9,999 random flips.
     """
     result = permutation_test(
         (effects,), np.mean, permutation_type="samples", alternative="greater", rng=0
@@ -75,59 +95,102 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
+def before(tables: Tables) -> Tables:
+    """The tables up to each run's last snapshot but one, which comes at about half of training."""
+    cut = {}
+    for name, table in tables.items():
+        if "stable_rank" not in table:  # a small problem: it has no snapshots
+            continue
+        snapshots = table[table["stable_rank"].notna()].groupby(RUN)["epoch"].unique()
+        limits = snapshots.map(lambda epochs: sorted(epochs)[-2] if len(epochs) > 1 else -1)
+        limit = table[RUN].join(limits.rename("limit"), on=RUN)["limit"]
+        cut[name] = table[(table["epoch"] <= limit).to_numpy()]
+    return cut
+
+
+def approach(claim: Claim, tables: Tables, end: pd.Series) -> float:
+    """Mean at the last snapshot but one, where the mean `end` approaches the threshold; else NaN.
+
+    Over the replicates measured at both.
+    """
+    try:
+        earlier = claim.measure(before(tables))
+    except UnsuitableError:
+        return math.nan
+    both = pd.DataFrame({"earlier": earlier, "end": end}).astype(float)
+    both = both.replace([np.inf, -np.inf], np.nan).dropna()
+    first, second = float(both["earlier"].mean()), float(both["end"].mean())
+    towards = 1 if claim.side == ">" else -1
+    missing, moved = towards * (claim.threshold - second), towards * (second - first)
+    return first if moved > APPROACHING * missing > 0 else math.nan
+
+
 def evaluate(claim: Claim, tables: Tables) -> dict[str, object]:
     """One row of the table of claims, without the corrected p-values and the verdict."""
     row: dict[str, object] = {
         "claim": claim.name,
         "place": claim.place,
         "statement": claim.statement,
-        "quantity": claim.quantity,
+        "quantity": claim.measured,
         "side": claim.side,
         "threshold": claim.threshold,
         "because": claim.because,
+        "premise": claim.premise,
         "test": claim.test,
         "experiments": ", ".join(claim.experiments),
         "lacking": ", ".join(name for name in claim.experiments if name not in tables),
-        "measured": 0,
-        "without": 0,
-        "holding": 0,
+        "measured": 0,  # replicates, or cases: networks, layers or small problems
+        "without": 0,  # those that diverged or lack the premise
+        "holding": 0,  # those on the claimed side
     }
-    empty = dict.fromkeys(("mean", "low", "high", "p_for", "p_against"), np.nan)
+    row |= dict.fromkeys(("mean", "worst", "low", "high", "p_for", "p_against"), math.nan)
+    row["earlier"] = math.nan
     if row["lacking"]:
-        return row | empty
-    measured = claim.measure(tables).to_numpy(dtype=np.float64)
+        return row
+    try:
+        found = claim.measure(tables)
+    except UnsuitableError as error:
+        return row | {"lacking": str(error)}
+    measured = found.to_numpy(dtype=np.float64)
     values = measured[np.isfinite(measured)]
     signed = (values - claim.threshold) * (1 if claim.side == ">" else -1)
     row |= {"measured": len(values), "without": len(measured) - len(values)}
     row |= {"holding": int((signed > 0).sum())}
-    row |= empty
     if len(values):
-        row["mean"] = float(values.mean())
+        row |= {"mean": float(values.mean()), "worst": float(values[signed.argmin()])}
     if claim.test == "replicates" and len(values) >= FEWEST:
         row["low"], row["high"] = interval(values)
         row["p_for"], row["p_against"] = sign_flip_p(signed), sign_flip_p(-signed)
+        if claim.limit:
+            row["earlier"] = approach(claim, tables, found)
     return row
 
 
 def verdict(row: Mapping[Hashable, Any]) -> tuple[str, str]:
     """Verdict and reason from a row of `evaluate` with `holm_for` and `holm_against`."""
     measured, without, holding = row["measured"], row["without"], row["holding"]
-    unit = "replicates" if row["test"] == "replicates" else "networks"
+    unit = "replicates" if row["test"] == "replicates" else "cases"
+    premise = f" or lack the premise: {row['premise']}" if row["premise"] else ""
     if row["lacking"]:
         return "not decided", f"this study lacks: {row['lacking']}"
     if measured == 0 or (without > measured and row["test"] == "replicates"):
-        lost = f"{without} of {measured + without} {unit}"
-        return "not decided", f"{lost} diverged or do not meet the premise"
+        return "not decided", f"{without} of {measured + without} {unit} diverged{premise}"
+    left_out = f"; {without} left out" if without else ""
     if row["test"] == "every":
         if holding == measured:
-            return "supported", f"holds in all {measured} networks"
-        return "contradicted", f"fails in {measured - holding} of {measured} networks"
+            return "supported", f"holds in all {measured} cases{left_out}"
+        return "contradicted", f"fails in {measured - holding} of {measured} cases{left_out}"
     if measured < FEWEST:
-        return "not decided", f"{measured} replicates; {FEWEST} are needed"
-    for word, key in (("supported", "holm_for"), ("contradicted", "holm_against")):
-        if row[key] < ALPHA:
-            return word, f"p = {row[key]:.2g} after Holm's correction"
-    return "not decided", f"p = {row['holm_for']:.2g} for, {row['holm_against']:.2g} against"
+        return "not decided", f"{measured} replicates; {FEWEST} are needed{left_out}"
+    if row["holm_for"] < ALPHA:
+        return "supported", f"p = {row['holm_for']:.2g} after Holm's correction{left_out}"
+    if row["holm_against"] < ALPHA:
+        if np.isfinite(row["earlier"]):
+            course = f"{row['earlier']:.3g} one snapshot before, {row['mean']:.3g} at the end"
+            return "not decided", f"not converged, still on its way: {course}{left_out}"
+        return "contradicted", f"p = {row['holm_against']:.2g} after Holm's correction{left_out}"
+    p = f"p = {row['holm_for']:.2g} for, {row['holm_against']:.2g} against"
+    return "not decided", f"{p}{left_out}"
 
 
 def judge(claims: list[Claim], tables: Tables) -> pd.DataFrame:

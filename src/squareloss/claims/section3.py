@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from squareloss.claims.claim import Claim, Tables
-from squareloss.claims.select import at_end, ends, where
+from squareloss.claims.claim import Claim, Tables, UnsuitableError
+from squareloss.claims.select import LEARNT, ends, fits, fitted_at_end, last, learnt, where
 from squareloss.theory.equilibrium import interpolation_gap, loss_from_rho_dot, rho_equilibrium
 
 
@@ -29,31 +29,32 @@ def gap_error(tables: Tables) -> pd.Series:
 
 def gap_cost_of_decay(tables: Tables) -> pd.Series:
     """Gap to interpolation with weight decay less the gap without, at the smaller start."""
-    table = tables["figure3"]
-    (init, _), (zero, decay) = ends(table, "init_scale"), ends(table, "weight_decay")
-    gaps = []
-    for wd in (decay, zero):
-        rho, mu = (at_end(table, name, init_scale=init, weight_decay=wd) for name in ("rho", "mu"))
-        gaps.append((1 - rho * mu).abs())
-    return gaps[0] - gaps[1]
+    table = tables["figure3"].assign(
+        gap=lambda rows: (1 - (rows["classes"] - 1) * rows["rho"] * rows["mu"]).abs()
+    )
+    init, (zero, decay) = table["init_scale"].min(), ends(table, "weight_decay")
+    with_decay, without = (
+        fitted_at_end(table, "gap", init_scale=init, weight_decay=wd) for wd in (decay, zero)
+    )
+    return with_decay - without
 
 
 def while_training(tables: Tables) -> pd.DataFrame:
-    """The course of gradient descent with momentum, at every step."""
+    """The courses of gradient descent with momentum, at every tenth step."""
     flow = tables["gradientflow"]
     return flow[flow["method"] == "momentum"]
 
 
 def lemma4_error(tables: Tables) -> pd.Series:
-    """|L - (1 - rho (rho_dot / 2 + mu))| while training, the largest of a course, by replicate."""
+    """|L - (1 - rho (rho_dot / 2 + mu))| while training, the largest of a course."""
     course = while_training(tables)
     rho, rho_dot, mu = (course[name].to_numpy() for name in ("rho", "rho_dot_measured", "mu"))
     error = (course["loss"] - loss_from_rho_dot(rho, rho_dot, mu)).abs()
-    return error.groupby(course["replicate"]).max()
+    return error.groupby([course["replicate"], course["norms"]]).max()
 
 
 def eq6_error(tables: Tables) -> pd.Series:
-    """Root mean square of measured less predicted rho_dot, over that of the predicted one."""
+    """Root mean square of measured less predicted rho_dot over that of the predicted, by course."""
     course = while_training(tables)
     squares = pd.DataFrame(
         {
@@ -61,7 +62,7 @@ def eq6_error(tables: Tables) -> pd.Series:
             "size": course["rho_dot_eq6"] ** 2,
         }
     )
-    means = squares.groupby(course["replicate"]).mean()
+    means = squares.groupby([course["replicate"], course["norms"]]).mean()
     return (means["error"] / means["size"]) ** 0.5
 
 
@@ -86,7 +87,7 @@ def reversal(tables: Tables) -> pd.Series:
         fall = (1 - rho / rho.cummax()).max()
         return float(min(rise, fall))
 
-    return table.groupby("replicate")["rho"].apply(smaller)
+    return fits(table, table.groupby("replicate")["rho"].apply(smaller))
 
 
 def apart(table: pd.DataFrame, weight_decay: float, epoch: int) -> pd.Series:
@@ -103,7 +104,8 @@ def starts_meet(tables: Tables, experiment: str) -> pd.Series:
     """With weight decay: how far apart the starts are at the end over how far at the start."""
     table = tables[experiment]
     decay, end = table["weight_decay"].max(), table["epoch"].max()
-    return apart(table, decay, end) / apart(table, decay, 0)
+    change = apart(table, decay, end) / apart(table, decay, 0)
+    return learnt(where(table, weight_decay=decay), change)
 
 
 def starts_stay_apart(tables: Tables, experiment: str) -> pd.Series:
@@ -111,24 +113,28 @@ def starts_stay_apart(tables: Tables, experiment: str) -> pd.Series:
     table = tables[experiment]
     zero, decay = ends(table, "weight_decay")
     end = table["epoch"].max()
-    return apart(table, zero, end) - apart(table, decay, end)
+    return learnt(table, apart(table, zero, end) - apart(table, decay, end))
 
 
 def laziness(tables: Tables) -> pd.Series:
     """Distance that the weights moved from the larger start less that from the smaller."""
     table = tables["figure5"]
     low, high = ends(where(table, weight_decay=0), "init_scale")
-    moved = [at_end(table, "distance", weight_decay=0, init_scale=s) for s in (low, high)]
+    moved = [fitted_at_end(table, "distance", weight_decay=0, init_scale=s) for s in (low, high)]
     return moved[1] - moved[0]
 
 
 def rotations(tables: Tables) -> pd.Series:
     """Lemma 5's change of the outputs, of networks without weight decay that fit their labels."""
     table = tables["figure5"]
-    end = table[(table["weight_decay"] == 0) & (table["epoch"] == table["epoch"].max())]
+    end = last(where(table, weight_decay=0))
+    if end.empty:
+        raise UnsuitableError("runs with weight_decay = 0")
     return end["lemma5_change"].where(end["train_error"] == 0)
 
 
+FITTED = "zero training error"
+TRAINED = f"training error below {LEARNT:g}"
 NOISE = "SGD moves rho around its equilibrium; a hundredth is far below any difference plotted"
 CLAIMS = [
     Claim(
@@ -147,7 +153,7 @@ CLAIMS = [
         "eq6-rho-dot",
         "Eq. 6",
         "rho_dot = 2 G^2 (mu - rho (M + lambda_eff)), time = steps x rate / (1 - momentum)",
-        "rms of measured minus predicted rho_dot, relative to the predicted one's rms",
+        "rms of measured minus predicted rho_dot over that of the predicted, layer norms 1 and 1.5",
         "<",
         0.1,
         "a step is finite and momentum takes 1/(1 - momentum) steps to build up",
@@ -159,7 +165,7 @@ CLAIMS = [
         "lemma4",
         "Lemma 4, Eq. 11",
         "L = 1 - rho (rho_dot / 2 + mu)",
-        "largest difference of the two sides while training with momentum",
+        "largest difference of the two sides while training with momentum, norms 1 and 1.5",
         "<",
         0.05,
         "a twentieth of the loss at the start, which is 1; rho_dot is measured from finite steps",
@@ -177,6 +183,7 @@ CLAIMS = [
         NOISE,
         ("figure3",),
         lambda tables: equilibrium_error(tables, "figure3"),
+        limit=True,
     ),
     Claim(
         "eq7-equilibrium-unit",
@@ -188,6 +195,7 @@ CLAIMS = [
         NOISE,
         ("unit",),
         lambda tables: equilibrium_error(tables, "unit"),
+        limit=True,
     ),
     Claim(
         "eq8-gap",
@@ -199,6 +207,7 @@ CLAIMS = [
         "a hundredth of the label",
         ("figure3",),
         gap_error,
+        limit=True,
     ),
     Claim(
         "lemma1-decay-costs",
@@ -210,6 +219,7 @@ CLAIMS = [
         "a difference",
         ("figure3",),
         gap_cost_of_decay,
+        premise=FITTED,
     ),
     Claim(
         "rho-nonmonotone",
@@ -221,6 +231,7 @@ CLAIMS = [
         "a twentieth is well above what SGD's noise moves rho",
         ("figure8",),
         reversal,
+        premise=FITTED,
     ),
     Claim(
         "starts-meet",
@@ -232,6 +243,8 @@ CLAIMS = [
         "at least half of the way; each start has its own lambda_eff here",
         ("figure3",),
         lambda tables: starts_meet(tables, "figure3"),
+        limit=True,
+        premise=TRAINED,
     ),
     Claim(
         "starts-meet-unit",
@@ -243,6 +256,8 @@ CLAIMS = [
         "at least half of the way",
         ("unit",),
         lambda tables: starts_meet(tables, "unit"),
+        limit=True,
+        premise=TRAINED,
     ),
     Claim(
         "starts-stay-apart",
@@ -254,6 +269,7 @@ CLAIMS = [
         "a difference",
         ("figure3",),
         lambda tables: starts_stay_apart(tables, "figure3"),
+        premise=TRAINED,
     ),
     Claim(
         "starts-stay-apart-unit",
@@ -265,6 +281,7 @@ CLAIMS = [
         "a difference",
         ("unit",),
         lambda tables: starts_stay_apart(tables, "unit"),
+        premise=TRAINED,
     ),
     Claim(
         "lazy",
@@ -276,6 +293,7 @@ CLAIMS = [
         "a difference",
         ("figure5",),
         laziness,
+        premise=FITTED,
     ),
     Claim(
         "lemma5",
@@ -288,5 +306,6 @@ CLAIMS = [
         ("figure5",),
         rotations,
         "every",
+        premise=FITTED,
     ),
 ]

@@ -28,6 +28,12 @@ RHO = Panel("rho", r"Product norm $\rho$", r"$\rho$", log=True)
 NC1 = Panel("nc1", "NC1: variability collapse", r"$\mathrm{Tr}(\Sigma_W \Sigma_B^{+})$", log=True)
 
 
+def only_snapshots(run: pd.DataFrame, column: str) -> bool:
+    """Whether a column is measured at few epochs, as all that comes from snapshots."""
+    measured = run[run["rho"].notna()].groupby("epoch")[column].count()
+    return bool((measured == 0).any())
+
+
 def draw(
     table: pd.DataFrame,
     made_from: str,
@@ -40,19 +46,31 @@ def draw(
     """One panel a quantity and one curve a combination of the columns `by`.
 
     `label` takes the values of `by` and gives the curve's name. The table's runs must not differ in
-    anything else.
+    anything else. Where `by` has lambda, the runs without it are dashed, in the colour of their
+    partner with it.
     """
     style.check_sweep(table, *by)
+    partners = [name for name in by if name != "weight_decay"] or by
+    groups = [key for key, _ in table.groupby(partners)]
     figure = style.canvas(2.7 * len(panels) + 2, 3.3)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for ax, panel in zip(axes, panels, strict=True):
         if panel.log:
             ax.set_yscale("log")
         for key, run in table.groupby(by, sort=True):
-            names = key if isinstance(key, tuple) else (key,)
-            snapshots = "o" if run[panel.column].isna().any() else ""
+            names = dict(zip(by, key, strict=True))
+            partner = tuple(names[name] for name in partners)
             values = run[run[panel.column] > 0] if panel.log else run
-            style.curve(ax, values, panel.column, label=label(*names), marker=snapshots, ms=3)
+            style.curve(
+                ax,
+                values,
+                panel.column,
+                label=label(*key),
+                color=style.SERIES[groups.index(partner)],
+                ls="--" if names.get("weight_decay") == 0 else "-",
+                marker="o" if only_snapshots(run, panel.column) else "",
+                ms=3,
+            )
         ax.set_xscale("symlog", linthresh=1)  # shows epoch 0
         ax.set_xlim(-0.12, table["epoch"].max() * 1.3)
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -74,8 +74,11 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         order = np.log(some[list(BOUNDS)]).mean().sort_values().index
         panel(ax, some, ["gap", *order])
     deltas = ", ".join(f"{delta:g}" for delta in table["delta"].dropna().unique())
-    about = f"Networks without training error, as the bounds assume; delta = {deltas}."
-    style.foot(figure, made_from, style.replicates(table, "n_train"), about)
+    about = (
+        "A circle is a network without training error, as the bounds assume; rho is taken times "
+        f"max ||x||, delta = {deltas}."
+    )
+    style.foot(figure, made_from, about, style.missing(table, "recipe_name", "n_train"))
     return figure
 
 

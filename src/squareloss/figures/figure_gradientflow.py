@@ -29,16 +29,19 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     middle.legend()
 
     course = table[table["method"] == "momentum"]
-    right.plot(course["rho_dot_eq6"], course["rho_dot_measured"], ".", color=style.BLUE, ms=2)
+    for (norms, rows), colour in zip(course.groupby("norms"), style.SERIES, strict=False):
+        points = rows["rho_dot_eq6"], rows["rho_dot_measured"]
+        right.plot(*points, ".", color=colour, ms=2, label=f"layer norms {norms:g}")
     span = np.array([course["rho_dot_eq6"].min(), course["rho_dot_eq6"].max()])
     right.plot(span, span, color="0.3", ls="--", lw=1, label="equal")
     right.set(xlabel=r"predicted $\dot\rho = 2(\mu - \rho(M + \lambda_\mathrm{eff}))$")
     right.set(ylabel=r"measured $\dot\rho$", title="(c) Weight norm with momentum 0.9")
-    right.legend()
+    right.locator_params(nbins=5)
+    right.legend(markerscale=3)
     count = table["replicate"].nunique()
     about = (
         f"{count} random problems: 20 points in 5 dimensions, layers of 8, 8 and 2 units, float64. "
-        "(c): norms frozen at 1.5; time is steps x rate / (1 - momentum), measured over G squared."
+        "(c): time is steps x rate / (1 - momentum), times the square of the product of the norms."
     )
     style.foot(figure, made_from, about)
     return figure

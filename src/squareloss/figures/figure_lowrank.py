@@ -20,16 +20,24 @@ def others(table: pd.DataFrame, varied: str) -> list[str]:
 
 
 def panel(ax: Axes, last: pd.DataFrame, varied: str, column: str) -> None:
-    """Mean rank over replicates and layers against what is varied, one curve for the rest."""
-    for key, rows in last.groupby(others(last, varied) or ["recipe_name"]):
-        if rows[varied].nunique() < 2:
-            continue
-        stats = style.mean_sd(rows, varied, column)
-        names = zip(others(last, varied), key, strict=False)
-        label = ", ".join(f"{VARIED[name]} {value:g}" for name, value in names)
-        ax.errorbar(stats.index, stats["mean"], stats["sd"], marker="o", ms=3, label=label)
-    if not ax.has_data():
+    """Mean rank over replicates and layers against what is varied.
+
+    A curve for each value of the rest, of those with the most points: the sweeps that vary this
+    alone. Every other one has two points of another panel.
+    """
+    curves = dict(list(last.groupby(others(last, varied) or ["recipe_name"])))
+    most = max(rows[varied].nunique() for rows in curves.values())
+    if most < 2:
         style.nothing(ax, "not varied\nby itself")
+        return
+    for key, rows in curves.items():
+        if rows[varied].nunique() == most:
+            stats = style.mean_sd(rows, varied, column)
+            names = zip(others(last, varied), key, strict=False)
+            label = ", ".join(f"{VARIED[name]} = {value:g}" for name, value in names)
+            ax.errorbar(
+                stats.index, stats["mean"], stats["sd"], marker="o", ms=3, label=label or "all runs"
+            )
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
@@ -54,9 +62,9 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     for ax, varied in zip(axes[0], VARIED.values(), strict=True):
         ax.set_title(f"against {varied}")
         if ax.lines:
-            ax.legend(fontsize=6.5, loc="upper left")
+            ax.legend(loc="upper left")
     figure.suptitle("Rank of the layers at the end of training")
-    style.foot(figure, made_from, style.replicates(table, "weight_decay"))
+    style.foot(figure, made_from, style.replicates(table, *VARIED))
     return figure
 
 

@@ -8,6 +8,11 @@ from squareloss.figures import courses, style
 LOSS = courses.Panel("train_loss", "Training loss", "training loss (without penalty)", log=True)
 
 
+def name(recipe: str, batch: int, rate: float) -> str:
+    """A run in the legend."""
+    return f"{'full-batch GD' if recipe == 'gd' else f'SGD, batch {batch}'}, rate {rate:g}"
+
+
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Loss, errors, rho and NC1 against the epoch for batches from one sample to all of them."""
     return courses.draw(
@@ -15,7 +20,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         made_from,
         panels=(LOSS, courses.ERRORS[1], courses.RHO, courses.NC1),
         by=["recipe_name", "batch_size", "learning_rate"],
-        label=lambda recipe, batch, _: "full-batch GD" if recipe == "gd" else f"SGD, batch {batch}",
+        label=name,
         title="From SGD with one sample a step to gradient descent",
     )
 

@@ -27,6 +27,7 @@ BLUE, ORANGE, GREEN = SERIES[:3]
 RED = "#c4161c"
 RUN = [column.name for column in IDENTITY if column.name not in ("replicate", "epoch")]
 SIGNS = {"weight_decay": "λ", "init_scale": "init", "label_noise": "r", "n_train": "N"}
+SIGNS |= {"recipe_name": "recipe", "batch_size": "batch", "learning_rate": "rate"}
 FOOT_SIZE = 6.5
 LOG_AXES = "On log axes: the mean, and thin lines for the replicates."
 
@@ -155,8 +156,10 @@ def curve(ax: Axes, table: pd.DataFrame, column: str, **line: Any) -> None:
     (drawn,) = ax.plot(stats.index, stats["mean"], **line)
     colour = drawn.get_color()
     if ax.get_yscale() == "log":
+        dashes = drawn.get_linestyle()
         for _, one in table[np.isfinite(table[column])].groupby("replicate"):
-            ax.plot(one["epoch"], one[column], color=colour, lw=0.6, alpha=0.55, zorder=1)
+            points = one["epoch"], one[column]
+            ax.plot(*points, color=colour, ls=dashes, lw=0.6, alpha=0.55, zorder=1)
     else:
         band = stats["mean"] - stats["sd"], stats["mean"] + stats["sd"]
         ax.fill_between(stats.index, *band, color=colour, alpha=0.25, lw=0)
@@ -194,7 +197,10 @@ def missing(table: pd.DataFrame, *by: str) -> str:
     counts = pd.DataFrame({"all": count, "finite": finite}).reset_index()
     lacking = []
     for row in counts[counts["finite"] < counts["all"]].to_dict("records"):
-        names = ", ".join(f"{SIGNS[name]} = {row[name]:g}" for name in by)
+        names = ", ".join(
+            f"{SIGNS[name]} = {row[name] if name == 'recipe_name' else f'{row[name]:g}'}"
+            for name in by
+        )
         share = f"{row['all'] - row['finite']} of {row['all']}"
         lacking.append(f"{names}: {share}" if names else share)
     return f"Missing because they diverged: {'; '.join(lacking)}." if lacking else ""

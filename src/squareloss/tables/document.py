@@ -6,6 +6,7 @@ from squareloss.tables.aggregate import AGGREGATE, BOUND_COLUMNS, LAYER_COLUMNS
 from squareloss.tables.history import HISTORY
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LANDSCAPE, LAYERS, METRICS
 from squareloss.tables.schema import IDENTITY, Column, Table
+from squareloss.tables.small import PLAIN, PlainTable
 
 TABLES = (HISTORY, *METRICS, LANDSCAPE)
 
@@ -37,6 +38,12 @@ The columns of [`{HISTORY.name}`](#{HISTORY.name}), joined with those of
 snapshots is NaN at the epochs that have none.
 """
 
+PLAIN_HEADING = """# Tables that are not of the study's runs
+
+They have no columns but their own.
+
+"""
+
 
 def escaped(text: str) -> str:
     """`text` for a cell of a Markdown table: | would end the cell, < may open a tag."""
@@ -63,12 +70,22 @@ def table_section(table: Table) -> str:
     )
 
 
+def plain_section(table: PlainTable) -> str:
+    """The same of a table that is not of the study's runs."""
+    return (
+        f"## `{table.name}`\n\nOne row is {escaped(table.row)}.\n\nFile: `{table.path}`\n"
+        + columns_section(table.columns)
+    )
+
+
 def document() -> str:
     """The whole page."""
     sections = [
         HEADING + columns_section(IDENTITY),
         *(table_section(table) for table in TABLES),
         AGGREGATE_HEADING + columns_section((*LAYER_COLUMNS, *BOUND_COLUMNS)),
+        PLAIN_HEADING,
+        *(plain_section(table) for table in PLAIN),
     ]
     return "".join(sections).rstrip("\n") + "\n"
 

@@ -58,7 +58,9 @@ BOUNDS = Table(
     (
         Column("bound", "string", "1", "name of the bound"),
         Column("value", "float64", "1", "the bound on the test error, may exceed 1; NaN undefined"),
-        Column("applies", "bool", "1", "whether its premise, zero training error, holds"),
+        Column(
+            "applies", "bool", "1", "zero training error, two classes, no batch norm: its premise"
+        ),
         Column("rho", "float64", "1", "product norm", "Eq. 12"),
         Column("max_norm", "float64", "1", "max ||x|| of the training images; scales rho"),
         Column("layers", "int64", "1", "depth L"),

@@ -159,11 +159,15 @@ BOUNDS: dict[str, Callable[[Measures], float]] = {
 }
 
 
-def evaluate_bounds(m: Measures, train_error: float) -> list[dict[str, str | float | int | bool]]:
+def evaluate_bounds(
+    m: Measures, train_error: float, covered: bool
+) -> list[dict[str, str | float | int | bool]]:
     """Rows of the table `bounds`, one a bound.
 
-    The value is given for any training error; `applies` says whether that is 0, as the bounds
-    assume. A network that diverged, with a NaN for its training error, has none.
+    `covered`: whether the network is one that the bounds are about, of two classes and without
+    batch norm. The value is given anyway, and for any training error; `applies` says whether the
+    network is covered and the error 0, as the bounds assume. A network that diverged, with a NaN
+    for its training error, has no value.
     """
     inputs: dict[str, float | int] = {
         "rho": m.rho,
@@ -176,7 +180,7 @@ def evaluate_bounds(m: Measures, train_error: float) -> list[dict[str, str | flo
         {
             "bound": name,
             "value": nan if isnan(train_error) else bound(m),
-            "applies": train_error == 0,
+            "applies": covered and train_error == 0,
             **inputs,
         }
         for name, bound in BOUNDS.items()

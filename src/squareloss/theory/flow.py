@@ -5,7 +5,7 @@ less its part along V_k, which is what nu_k of Eq. (4) subtracts.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -104,6 +104,22 @@ def descend(problem: Problem, rho: float, v: Tensor, step: float, steps: int) ->
     return np.concatenate([[top.item()], v.numpy()])
 
 
+def descend_by_samples(
+    problem: Problem, rho: float, v: Tensor, step: float, epochs: int, seed: int
+) -> Array:
+    """(rho, V_1, ..., V_L) after SGD with batches of one sample, in a new order each epoch."""
+    order = torch.Generator().manual_seed(seed)
+    singles = [
+        replace(problem, x=problem.x[i : i + 1], labels=problem.labels[i : i + 1])
+        for i in range(len(problem.labels))
+    ]
+    state = np.concatenate([[rho], v.numpy()])
+    for _ in range(epochs):
+        for i in torch.randperm(len(singles), generator=order).tolist():
+            state = descend(singles[i], state[0], torch.from_numpy(state[1:]), step, 1)
+    return state
+
+
 def momentum_course(
     problem: Problem, v: Tensor, norms: float, rate: float, momentum: float, steps: int
 ) -> Iterator[dict[str, float]]:
@@ -128,7 +144,6 @@ def momentum_course(
             "M": m,
             "lambda_eff": problem.weight_decay / g**2,
             "loss": loss.item(),
-            "speed": g**2,
         }
         optimizer.zero_grad()
         loss.backward()
