@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The commands of the environment first, so that nobody needs to activate it.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo report test bench lint docs lock clean
+.PHONY: help demo report test bench lint docs lock merge clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -50,6 +50,14 @@ docs: .venv/installed ## renew what is generated: docs/tables.md, docs/claims.md
 lock: ## renew the lock files from the bounds in pyproject.toml
 	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -o envs/installer.txt -
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev -o envs/lock.txt pyproject.toml envs/build.in
+
+# Snakemake's records come along, so that a run finished there is not trained again here. What both
+# have stays as it is here.
+merge: ## take what another clone has finished: make merge FROM=../other
+	@test -d "$(FROM)/.snakemake/metadata" || { echo "FROM=$(FROM): not a clone in which Snakemake has run"; exit 1; }
+	mkdir -p .snakemake/metadata
+	cp -a --no-clobber "$(FROM)/results/." results/
+	cp -a --no-clobber "$(FROM)/.snakemake/metadata/." .snakemake/metadata/
 
 clean: ## remove the demo's results
 	rm -rf results/demo

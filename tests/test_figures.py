@@ -29,6 +29,7 @@ from squareloss.figures import (
     figure_normalization,
     figure_optimizer,
     figure_randomlabels,
+    figure_readings,
     figure_sgdnoise,
     figure_unit,
     generalization,
@@ -597,3 +598,24 @@ def test_the_flow_of_small_problems_is_drawn():
     assert sorted(line(middle)) == sorted(table["distance"].dropna())
     points = [len(line(right, i)) for i in range(2)]  # by layer norm
     assert sum(points) == (table["method"] == "momentum").sum()
+
+
+def test_readings_stand_beside_the_papers_numbers():
+    table = runs(recipe=["a", "b"], decay=[0.001, 0.0], init=[0.9, 1.0, 1.3])
+    lost = (table["recipe_name"] == "b") & (table["weight_decay"] == 0.001)
+    table.loc[lost & (table["epoch"] > 2), MEASURED] = np.nan
+    figure = figure_readings.draw(table)
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["a", "b"]
+    start = finals(table, recipe_name="a", weight_decay=0.001, init_scale=0.9)
+    for ax, name in zip(figure.axes, figure_readings.MEASURES, strict=False):
+        values = (start["rho"] * start["mu"] - 1).abs() if name == "gap" else start[name]
+        np.testing.assert_allclose(ax.lines[0].get_xdata(), values)
+    end = finals(table, recipe_name="a", weight_decay=0.0)
+    end = end.assign(inverse=1 / end["rho"]).groupby("init_scale")[["inverse", "test_error"]].mean()
+    slope = -np.polyfit(end["inverse"], end["test_error"], 1)[0]
+    numbers = figure_readings.tabulate(table).numbers.set_index("reading")
+    assert numbers.loc["a", "slope at 0"] == pytest.approx(slope)
+    assert numbers.loc["a", "rho"] == pytest.approx(start["rho"].median())
+    assert numbers["fitted"].tolist() == [3, 0]
+    text = figure_readings.tabulate(table).text
+    assert text.iloc[-1][["reading", "slope at 0.001"]].tolist() == ["the paper", "-18.968"]

@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PARTS = ["Snakefile", "config.yaml", "config", "workflow", "src", "profiles", "envs"]
+PARTS = ["Snakefile", "Makefile", "config.yaml", "config", "workflow", "src", "profiles", "envs"]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 
 
 def copy_repository(folder: Path) -> None:
     """Copy what the workflow needs, and the tiny study, into `folder`."""
+    folder.mkdir(exist_ok=True)
     for name in PARTS:
         source = ROOT / name
         if source.is_dir():
