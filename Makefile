@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The commands of the environment first, so that nobody needs to activate it.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo report test bench lint docs lock merge clean
+.PHONY: help demo report test bench lint docs lock merge reference clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -58,6 +58,12 @@ merge: ## take what another clone has finished: make merge FROM=../other
 	mkdir -p .snakemake/metadata
 	cp -a --no-clobber "$(FROM)/results/." results/
 	cp -a --no-clobber "$(FROM)/.snakemake/metadata/." .snakemake/metadata/
+
+reference: ## what of a finished study is kept in git: make reference STUDY=cpu
+	@test -n "$(STUDY)" && test -d "results/$(STUDY)/figures" || { echo "STUDY=$(STUDY): no such study below results/ has figures"; exit 1; }
+	rm -rf results/reference/$(STUDY)
+	mkdir -p results/reference/$(STUDY)
+	cd results/$(STUDY) && cp -r $$(ls -d aggregate figures tables claims 2>/dev/null) ../reference/$(STUDY)
 
 clean: ## remove the demo's results
 	rm -rf results/demo
