@@ -5,10 +5,10 @@ BIN := .venv/bin
 # The commands of the environment first, so that nobody needs to activate it.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo report test bench lint docs lock merge reference clean
+.PHONY: help demo report test test-slurm bench lint docs lock merge reference clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 demo: .venv/installed ## every figure and table from real training, minutes on two cores
 	snakemake --cores $(CORES) --configfile config/demo.yaml
@@ -21,6 +21,9 @@ report: .venv/installed ## one self-contained page with the demo's figures, tabl
 
 test: .venv/installed lint ## the whole test suite
 	pytest
+
+test-slurm: .venv/installed ## a Slurm cluster on this machine, and faults on it (root; apt-get install slurm-wlm munge)
+	pytest tests/slurm
 
 bench: .venv/installed ## training speed, beside a loop written by hand and the hardware's own rate
 	python -m squareloss.benchmark --output results/benchmark

@@ -1,12 +1,15 @@
 """The workflow, run on a tiny study in a copy of the repository: what reruns, and what does not."""
 
 import hashlib
+import io
 import re
 import shutil
 import subprocess
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from workflow_copy import copy_repository, planned, snakemake
 
 pytestmark = pytest.mark.workflow
@@ -110,6 +113,67 @@ def test_parts_from_two_clones_merge_and_nothing_is_trained_again(study, tmp_pat
     )
     assert refused.returncode != 0
     assert "not a clone" in refused.stdout
+
+
+OWN = """
+datasets:
+  mnist-parity: {source: parquet, root: images, classes: [0, 1], n_test: 10}
+"""
+
+
+def write_parquet(folder, seed):
+    """A data set of noise in the layout of dataset hubs: 60 images a file."""
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for name in ("train", "test"):
+        images = []
+        for pixels in rng.integers(0, 256, (60, 32, 32)).astype(np.uint8):
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, "PNG")
+            images.append({"bytes": buffer.getvalue(), "path": ""})
+        table = pd.DataFrame({"img": images, "label": np.arange(60) % 2})
+        table.to_parquet(folder / f"{name}.parquet")
+
+
+OTHER = """
+study: other
+datasets:
+  mnist-parity: {classes: [0, 1]}
+"""
+
+
+def test_clones_share_prepared_data_through_a_cache(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(cache))
+    clones = [tmp_path / name for name in ("first", "second")]
+    prepared = []
+    for clone in clones:
+        copy_repository(clone)
+        (clone / "other.yaml").write_text(OTHER)
+        for overlays in (("tiny.yaml",), ("tiny.yaml", "other.yaml")):
+            done = snakemake(clone, "data", "--cache", overlays=overlays)
+            assert done.returncode == 0, done.stdout + done.stderr
+        prepared.append({p: d for p, d in digests(clone).items() if p.suffix == ".safetensors"})
+    first, second = prepared
+    assert first == second
+    assert len(set(first.values())) == len(first) == 2  # two data sets, and no mixing
+    links = [path for path in (clones[1] / "results").rglob("*.safetensors") if path.is_symlink()]
+    assert {path.resolve().parent for path in links} == {cache.resolve()}
+    for clone, ran in zip(clones, (True, False), strict=True):
+        logs = list((clone / "results").rglob("logs/data/**/*.log"))
+        assert [bool(log.read_text()) for log in logs] == [ran, ran]
+
+
+def test_another_file_of_the_user_is_prepared_again(tmp_path):
+    copy_repository(tmp_path)
+    write_parquet(tmp_path / "images", seed=0)
+    (tmp_path / "own.yaml").write_text(OWN)
+    overlays = ("tiny.yaml", "own.yaml")
+    assert snakemake(tmp_path, "data", overlays=overlays).returncode == 0
+    assert planned(tmp_path, "data", overlays=overlays) == {}
+    write_parquet(tmp_path / "images", seed=1)
+    assert planned(tmp_path, "data", overlays=overlays) == {"prepare_split": 1, "data": 1}
 
 
 def test_editing_a_figure_redraws_that_figure_only(study):

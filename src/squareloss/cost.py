@@ -9,6 +9,7 @@ the config, or what `make bench` measured for cnn6 at full width. Imports no tor
 import argparse
 import math
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -19,7 +20,7 @@ from squareloss import sweep
 from squareloss.architecture import Layer, build, flops_per_sample, weight_shapes
 from squareloss.config import Study, load
 from squareloss.errors import UserError, run_stage
-from squareloss.spec import Point
+from squareloss.spec import Point, Recipe
 
 CHANNELS, SIDE = 3, 32  # of the largest images that sources give
 CORE_RATE = 3e10  # FLOP/s of one CPU core: less than half of what cnn6 reaches in float32
@@ -44,6 +45,18 @@ def network(study: Study, point: Point) -> tuple[Layer, ...]:
     return build(recipe.network, classes, recipe.width, recipe.downsample)
 
 
+@cache
+def snapshots(recipe: Recipe) -> int:
+    """How many epochs of a recipe keep their weights."""
+    return len(recipe.snapshot_epochs())
+
+
+@cache
+def evaluations(recipe: Recipe) -> int:
+    """How many epochs of a recipe are evaluated."""
+    return len(recipe.evaluation_epochs())
+
+
 def training_job(study: Study, point: Point) -> Job:
     """Cost of one block of a run at `study.training_rate` FLOP/s."""
     recipe = study.recipes[point.recipe_name]
@@ -54,10 +67,10 @@ def training_job(study: Study, point: Point) -> Job:
     samples = study.block_size * recipe.epochs * point.n_train
     # An evaluation is a forward pass, a third of a step, over training and test set.
     images = point.n_train + dataset.n_test
-    evaluated = study.block_size * len(recipe.evaluation_epochs()) * images / 3
+    evaluated = study.block_size * evaluations(recipe) * images / 3
     steps = study.block_size * recipe.epochs * math.ceil(point.n_train / point.batch_size)
     work = (samples + evaluated) * flops / study.training_rate
-    disk = 4 * weights * len(recipe.snapshot_epochs()) * study.block_size
+    disk = 4 * weights * snapshots(recipe) * study.block_size
     return Job(
         samples=samples,
         seconds=START_SECONDS + max(work, steps * STEP_SECONDS),
@@ -70,7 +83,7 @@ def training_job(study: Study, point: Point) -> Job:
 def reading_job(study: Study, point: Point) -> Job:
     """Cost of reading one block's snapshots on a CPU: extraction, or the arc of Figure 2."""
     recipe = study.recipes[point.recipe_name]
-    images = point.n_train * len(recipe.snapshot_epochs()) * study.block_size
+    images = point.n_train * snapshots(recipe) * study.block_size
     work = images * flops_per_sample(network(study, point), CHANNELS, SIDE) / 3
     # Images as floats, their features, and what is made of both on the way.
     memory = 10 * point.n_train * CHANNELS * SIDE**2 * 4

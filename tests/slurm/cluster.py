@@ -1,6 +1,7 @@
 """A Slurm cluster on this machine: one node with two CPUs and two devices that pass for GPUs.
 
-It has its own munge, ports and folder, and disturbs no Slurm that may be installed here. It needs
+It has its own munge, ports and folder. The plugin starts `srun` without the variable that would say
+where the configuration is, so a link says it, where Slurm looks if /etc/slurm holds none. It needs
 root, and `apt-get install slurm-wlm munge`.
 """
 
@@ -14,16 +15,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+LINK = Path("/run/slurm/conf")
 NODE = socket.gethostname().split(".")[0]
+# cred_expire is also how long a requeued job waits; SchedulerParameters: no long pauses.
 CONF = """\
 ClusterName=test
 SlurmctldHost={node}(127.0.0.1)
+SchedulerParameters=sched_interval=2,bf_interval=2
 SlurmctldPort=16817
 SlurmdPort=16818
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={folder}/munge/socket,cred_expire=10
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -32,13 +36,13 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 MpiDefault=none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SlurmdParameters=config_overrides
-ReturnToService=2
+ReturnToService=0
 KillWait=10
 GresTypes=gpu
 NodeName={node} NodeAddr=127.0.0.1 CPUs=2 RealMemory=20000 Gres=gpu:2 State=UNKNOWN
@@ -63,7 +67,17 @@ class Cluster:
         key.chmod(0o400)
         (self.folder / "slurm.conf").write_text(CONF.format(node=NODE, folder=self.folder))
         (self.folder / "gres.conf").write_text(GRES.format(node=NODE))
-        munge = self.folder / "munge"
+        LINK.parent.mkdir(exist_ok=True)
+        LINK.unlink(missing_ok=True)
+        LINK.symlink_to(self.folder)
+        try:
+            self._start_all(self.folder / "munge", key)
+        except BaseException:
+            self._stop_all()
+            raise
+        return self
+
+    def _start_all(self, munge: Path, key: Path) -> None:
         self._start(
             "munged", "--foreground", "--force", f"--key-file={key}", f"--socket={munge}/socket",
             f"--pid-file={munge}/pid", f"--log-file={munge}/log", f"--seed-file={munge}/seed",
@@ -72,11 +86,20 @@ class Cluster:
         self._start("slurmctld", "-D")
         self._start("slurmd", "-D", "-N", NODE)
         wait_until(lambda: "idle" in self.ask("sinfo", "-h", "-o", "%T"), "an idle node", 60)
-        return self
 
     def __exit__(self, *_: object) -> None:
+        try:
+            self.empty()
+        finally:
+            self._stop_all()
+
+    def empty(self) -> None:
+        """Cancel every job, and wait until none is left."""
         self.ask("scancel", "--user=root")
         wait_until(lambda: not self.jobs(), "an empty queue", 60)
+
+    def _stop_all(self) -> None:
+        LINK.unlink()
         for daemon in reversed(self.daemons):
             daemon.terminate()
             daemon.wait(timeout=30)
@@ -96,6 +119,15 @@ class Cluster:
         """Ids of the jobs in the queue, or of those in one state."""
         words = ["squeue", "-h", "-r", "-o", "%i", *(["-t", state] if state else [])]
         return self.ask(*words).split()
+
+    def job(self, number: str) -> dict[str, str]:
+        """What the controller knows of one job."""
+        [job] = [job for job in self.all_jobs() if job["JobId"] == number]
+        return job
+
+    def entries(self) -> set[str]:
+        """Numbers of all entries that the queue has had lately; the tasks of an array are one."""
+        return {job.get("ArrayJobId", job["JobId"]) for job in self.all_jobs()}
 
     def all_jobs(self) -> list[dict[str, str]]:
         """What the controller knows of every job of the last minutes, the finished ones too."""
@@ -117,4 +149,7 @@ def missing() -> str:
     if os.geteuid() != 0:
         return "a cluster needs root"
     absent = [name for name in ("munged", "slurmctld", "slurmd") if shutil.which(name) is None]
-    return f"{', '.join(absent)} not found: apt-get install slurm-wlm munge" if absent else ""
+    if absent:
+        return f"{', '.join(absent)} not found: apt-get install slurm-wlm munge"
+    own = Path("/etc/slurm/slurm.conf")
+    return f"this machine has a Slurm of its own: {own}" if own.exists() else ""

@@ -1,6 +1,9 @@
 # What every stage needs: the checked config, the table of runs, and who depends on what.
+import gc
+import importlib
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.utils import Paramspace
@@ -13,6 +16,12 @@ from squareloss.spec import canonical_json
 
 # Jobs call `python`: let it be the one that runs Snakemake, activated or not.
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+
+
+# Plans of thousands of jobs, docs/performance.md: they are millions of small objects that stay, so
+# look for garbage rarely; and their jobs ask for the files of few stages.
+gc.set_threshold(100_000, 50, 100)
+code = cache(code)
 
 
 report: "../report/workflow.rst"
@@ -39,15 +48,16 @@ RUNS = sweep.runs_table(STUDY)
 # The whole point is one wildcard: recipe=cnn6/wd=0.001/init=0.9/noise=0/n=10000/batch=128/lr=0.03
 POINTS = Paramspace(RUNS[list(sweep.POINT_KEYS)], param_sep="=", single_wildcard="point")
 RUNS.index = list(POINTS.instance_patterns)
+POINT_AT = dict(zip(RUNS.index, RUNS["point"]))  # quicker than pandas, asked often
 SPLITS = sweep.data_specs(STUDY)
 EXPERIMENTS = sorted({name for names in RUNS["experiments"] for name in names})
 
 
 def point(wildcards):
     """The `Point` that a path names."""
-    if wildcards.point not in RUNS.index:
+    if wildcards.point not in POINT_AT:
         sys.exit(f"squareloss: error: {wildcards.point} is no run of study {STUDY.study}")
-    return RUNS.at[wildcards.point, "point"]
+    return POINT_AT[wildcards.point]
 
 
 def recipe(wildcards):
@@ -57,11 +67,14 @@ def recipe(wildcards):
 
 def limits(job):
     """Memory and time limits on a cluster, from a function of `squareloss.cost`; retries get more."""
+
+    @cache
+    def needs(path):
+        return job(STUDY, POINT_AT[path])
+
     return {
-        "mem_mb": lambda wildcards, attempt: cost.memory_mb(job(STUDY, point(wildcards)), attempt),
-        "runtime": lambda wildcards, attempt: cost.runtime_minutes(
-            job(STUDY, point(wildcards)), attempt
-        ),
+        "mem_mb": lambda wildcards, attempt: cost.memory_mb(needs(wildcards.point), attempt),
+        "runtime": lambda wildcards, attempt: cost.runtime_minutes(needs(wildcards.point), attempt),
     }
 
 
@@ -73,6 +86,11 @@ def run_spec(wildcards):
 def data_spec(wildcards):
     """How to prepare the split that a path names."""
     return SPLITS[f"{wildcards.split}.safetensors"]
+
+
+def raw_files(spec):
+    """The user's files that a split is drawn from; none for a source that brings its own."""
+    return importlib.import_module(f"squareloss.data.sources.{spec.source}").files(spec.root)
 
 
 def split(wildcards):
@@ -88,6 +106,16 @@ def parts(table, experiment, blocks=None):
         f"{RESULTS}/metrics/{table}/{path}/block={block}.parquet"
         for path in runs.index
         for block in (sweep.blocks(STUDY) if blocks is None else blocks)
+    ]
+
+
+def every(*tables):
+    """Every part of these metric tables, of all runs."""
+    return [
+        f"{RESULTS}/metrics/{table}/{path}/block={block}.parquet"
+        for table in tables
+        for path in RUNS.index
+        for block in sweep.blocks(STUDY)
     ]
 
 

@@ -1,11 +1,15 @@
 rule prepare_split:
     """Draw one split from its image source: indices, labels before and after noise, statistics."""
     input:
+        raw=lambda wildcards: raw_files(data_spec(wildcards)),
         code=lambda wildcards: code("data.prepare", f"data.sources.{data_spec(wildcards).source}"),
     output:
         f"{RESULTS}/data/{{split}}.safetensors",
     log:
         f"{RESULTS}/logs/data/{{split}}.log",
+    # Clones may share prepared data: SNAKEMAKE_OUTPUT_CACHE=<folder> snakemake --cache prepare_split.
+    # That compares command, params and inputs and no wildcards: `spec` holds all that these mean.
+    cache: True
     conda:
         "../../envs/conda.yaml"
     params:

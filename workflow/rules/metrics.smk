@@ -52,9 +52,4 @@ rule landscape:
 rule metrics:
     """Every metric table of every run of the study."""
     input:
-        [
-            f"{RESULTS}/metrics/{table}/{path}/block={block}.parquet"
-            for table in ("history", "margins", "collapse", "layers", "bounds")
-            for path in RUNS.index
-            for block in sweep.blocks(STUDY)
-        ],
+        every("history", "margins", "collapse", "layers", "bounds"),

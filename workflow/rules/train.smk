@@ -21,12 +21,12 @@ rule train:
         spec=run_spec,
         checkpoint=CHECKPOINT,
         minutes=STUDY.checkpoint_minutes,
-    # `exec`, so that a signal to the job reaches the training; a retry goes on with the same log
+    # `exec`, so that a signal to the job reaches the training
     shell:
         "exec python -m squareloss.train --spec {params.spec:q} --data {input.data:q}"
         " --checkpoint {params.checkpoint:q}"
         " --checkpoint-minutes {params.minutes}"
-        " --run {output.run:q} --snapshots {output.snapshots:q} --history {output.history:q} 2>> {log:q}"
+        " --run {output.run:q} --snapshots {output.snapshots:q} --history {output.history:q} 2> {log:q}"
 
 
 rule runs:

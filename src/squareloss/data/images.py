@@ -1,10 +1,11 @@
 """What an image source gives: all of its images and labels, before any choice is made.
 
-A source is a module of `squareloss.data.sources`, found by its name. It has two functions:
+A source is a module of `squareloss.data.sources`, found by its name. It has three functions:
 
     class_counts(root) -> (train, test)   images per label; `test` is None without a test set.
                                           Cheap, and free of torch: it runs while a study is planned
-    load(root) -> Images                  both raise `UserError` if the files are missing or damaged
+    files(root) -> list of paths          what the user may change: then data is prepared again
+    load(root) -> Images                  all raise `UserError` if the files are missing or damaged
 
 Adding a data set is adding one such module; nothing else lists them.
 """

@@ -27,6 +27,11 @@ def class_counts(root: str) -> tuple[dict[int, int], dict[int, int] | None]:
     return train, {label: test.get(label, 0) for label in train}
 
 
+def files(root: str) -> list[str]:
+    """The user's files: another content is another data set."""
+    return [str(path) for path in _paths(root)]
+
+
 def load(root: str) -> Images:
     """All images, decoded; one channel if all of them are grey, else three (RGB).
 

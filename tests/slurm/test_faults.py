@@ -1,0 +1,91 @@
+"""What goes wrong on clusters: each run ends as if undisturbed, and goes on from where it stood."""
+
+import re
+import signal
+
+import pytest
+from cluster import NODE, wait_until
+from copies import LONG, longer
+
+EPOCHS = 2000
+
+
+@pytest.fixture
+def training(copy):
+    """A copy whose only run is being trained on the cluster and has left a checkpoint."""
+    process = copy.on_cluster("runs", "--config", longer(EPOCHS), overlays=LONG)
+    copy.checkpoint()
+    return copy, process
+
+
+def ends_as_undisturbed(copy, expected):
+    """The outputs are equal, and the last attempt went on from the one before: it has a new log."""
+    assert copy.files(".parquet", ".safetensors") == expected
+    log = copy.log()
+    assert "going on from" in log
+    assert "epoch 0:" not in log
+    assert "is not used" not in log
+
+
+def test_a_cancelled_job_is_submitted_again(training, cluster, undisturbed):
+    copy, process = training
+    [job] = cluster.jobs()
+    cluster.ask("scancel", job)
+    copy.finish(process)
+    assert cluster.job(job)["JobState"] == "CANCELLED"
+    ends_as_undisturbed(copy, undisturbed(EPOCHS))
+
+
+def test_a_requeued_job_goes_on(training, cluster, undisturbed):
+    copy, process = training
+    [job] = cluster.jobs()
+    cluster.ask("scontrol", "requeue", job)
+    copy.finish(process)
+    ends_as_undisturbed(copy, undisturbed(EPOCHS))
+    assert cluster.job(job)["Restarts"] == "1"
+
+
+def test_a_job_whose_node_goes_down_goes_on(training, cluster, undisturbed):
+    copy, process = training
+    [job] = cluster.jobs()
+    cluster.ask("scontrol", "update", f"NodeName={NODE}", "State=DOWN", "Reason=test")
+    wait_until(lambda: cluster.jobs("PENDING") == [job], "the job back in the queue", 60)
+    cluster.ask("scontrol", "update", f"NodeName={NODE}", "State=RESUME")
+    copy.finish(process)
+    ends_as_undisturbed(copy, undisturbed(EPOCHS))
+    assert cluster.job(job)["Restarts"] == "1"
+
+
+def test_a_job_that_nears_its_time_limit_is_told_saves_and_goes_on(copy, cluster, undisturbed):
+    # Slurm looks every 30 s: it tells the job 20 to 50 s after its start.
+    epochs = 9000
+    process = copy.on_cluster(
+        "runs", "--config", longer(epochs), "--set-resources", "train:runtime=attempt",
+        "train:slurm_extra='--signal=TERM@40'", overlays=LONG,
+    )  # fmt: skip
+    copy.checkpoint()
+    [job] = cluster.jobs()
+    assert cluster.job(job)["TimeLimit"] == "00:01:00"
+    expected = undisturbed(epochs)
+    copy.finish(process)
+    assert cluster.job(job)["JobState"] == "FAILED"  # by its own exit code, before TIMEOUT
+    ends_as_undisturbed(copy, expected)
+
+
+@pytest.mark.parametrize("left_over", ["cancelled", "finished"])
+def test_snakemake_killed_and_started_again(training, cluster, undisturbed, left_over):
+    copy, process = training
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    if left_over == "cancelled":
+        cluster.ask("scancel", *cluster.jobs())
+    wait_until(lambda: not cluster.jobs(), "an empty queue", 120)
+    again = ("runs", "--config", longer(EPOCHS))
+    locked = copy.on_cluster(*again, overlays=LONG)
+    assert locked.wait() != 0
+    assert re.search(r"cannot be locked|LockException", copy.output.read_text())
+    copy.locally("--unlock", overlays=LONG)
+    copy.finish(copy.on_cluster(*again, overlays=LONG))
+    ends_as_undisturbed(copy, undisturbed(EPOCHS))
+    if left_over == "finished":
+        assert "epoch" not in copy.log()  # nothing was left to train

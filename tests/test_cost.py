@@ -1,0 +1,97 @@
+"""The estimate of what a study costs, and the limits that jobs ask a cluster for."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+from workflow_copy import ROOT
+
+from squareloss import cost, sweep
+from squareloss.architecture import build, flops_per_sample
+
+PAPER = [str(ROOT / "config.yaml")]
+
+
+@pytest.fixture
+def study():
+    return cost.read(PAPER)
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "squareloss.cost", *map(str, arguments)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_a_step_of_cnn6_costs_what_its_sizes_say():
+    # Places x kernel x channels in x channels out, by hand: images of 30, 14, 12 and 5 pixels.
+    products = [30**2 * 9 * 3 * 32, 14**2 * 9 * 32 * 64, 12**2 * 9 * 64 * 128, 5**2 * 9 * 128 * 128]
+    products += [3200 * 1024, 1024 * 2]
+    by_hand = 2 * (2 * products[0] + 3 * sum(products[1:]))
+    assert flops_per_sample(build("cnn6", 2, 1, "stride"), 3, 32) == by_hand
+    # With the gradient of the images, which no step needs, it would be 132 million.
+    assert 6 * sum(products) == pytest.approx(132e6, rel=0.01)
+
+
+def test_a_training_job_is_samples_over_the_rate(study):
+    [point] = [p for p in sweep.points_of(study, "figure8") if p.recipe_name == "cnn6"]
+    job = cost.training_job(study, point)
+    assert job.samples == 10 * 1000 * 10_000
+    doubled = study.model_copy(update={"training_rate": 2 * study.training_rate})
+    faster = cost.training_job(doubled, point)
+    assert job.seconds - cost.START_SECONDS == pytest.approx(
+        2 * (faster.seconds - cost.START_SECONDS)
+    )
+    assert job.disk == 4 * 3_519_328 * 12 * 10  # float32, 12 snapshots of 10 replicates
+
+
+def test_retries_get_more(study):
+    job = cost.training_job(study, sweep.points_of(study, "figure8")[0])
+    for limit in (cost.runtime_minutes, cost.memory_mb):
+        first, second, third = (limit(job, attempt) for attempt in (1, 2, 3))
+        assert first < second < third
+    assert cost.runtime_minutes(job, 1) * 60 > 2 * job.seconds
+    assert cost.memory_mb(job, 1) * 1e6 > job.memory
+
+
+def test_the_sum_over_recipes_is_the_study(study):
+    table = cost.estimate(study)
+    parts, total = table.drop(index="in all"), table.loc["in all"]
+    assert parts["jobs"].sum() == total["jobs"] == len(sweep.runs_table(study))
+    assert parts["GPU hours"].sum() == pytest.approx(total["GPU hours"], abs=0.1)
+    more = cost.estimate(study.model_copy(update={"replicates": 20}))
+    assert more.loc["in all", "jobs"] == 2 * total["jobs"]
+
+
+def test_overlays_merge_as_snakemake_merges_them():
+    for overlay in ("config/demo.yaml", "config/cpu.yaml", "config/readings.yaml"):
+        base, over = (yaml.safe_load((ROOT / name).read_text()) for name in [*PAPER, overlay])
+        ours = cost.merged(base, over)
+        update_config(base, over)  # in place
+        assert ours == base
+
+
+def test_the_command_prints_the_table_and_where_the_rate_is_from():
+    done = command("config.yaml")
+    assert done.returncode == 0
+    assert "in all" in done.stdout
+    assert "assumed by training_rate" in done.stdout
+    measured = command("config.yaml", "--samples-per-second", 700_000)
+    assert "from 700,000 samples/s of cnn6" in measured.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("sed: 3", "did you mean 'seed'"), ("a: [", "not valid YAML"), (None, "nowhere.yaml")],
+)
+def test_a_mistake_is_one_line(tmp_path, text, wanted):
+    path = tmp_path / "nowhere.yaml"
+    if text is not None:
+        path.write_text(text)
+    done = command("config.yaml", path)
+    assert done.returncode != 0
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert wanted in done.stderr
