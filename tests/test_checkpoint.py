@@ -185,7 +185,7 @@ def half(tensors, path, *rest):
     calls.append(path)
     if len(calls) == int(os.environ["NTH"]):
         os.truncate(path, os.path.getsize(path) // 2)
-        open(os.path.join(os.path.dirname(path), ".tmp0"), "w").close()  # safetensors has such files
+        open(os.path.join(os.path.dirname(path), ".tmp0"), "w").close()  # as safetensors
         os.kill(os.getpid(), signal.SIGKILL)
 safetensors.torch.save_file = half
 main()

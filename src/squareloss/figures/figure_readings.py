@@ -79,6 +79,7 @@ def slope_panel(ax: Axes, table: pd.DataFrame, order: list[str]) -> None:
             line = "-" if decay > 0 else ":"
             ax.axvline(PAPER[decay].slope, color=style.RED, lw=1.5, ls=line, alpha=0.6)
     ax.set_xscale("symlog", linthresh=1)
+    ax.set_xticks([-100, -1, 0, 1, 100], ["-100", "-1", "0", "1", "100"])
     ax.set_xlabel("slope of Figure 5\n(symlog)")
     ax.grid(axis="y", lw=0.4)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
