@@ -16,13 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 LINK = Path("/run/slurm/conf")
+PORT = 16817
 NODE = socket.gethostname().split(".")[0]
 # cred_expire is also how long a requeued job waits; SchedulerParameters: no long pauses.
 CONF = """\
 ClusterName=test
 SlurmctldHost={node}(127.0.0.1)
 SchedulerParameters=sched_interval=2,bf_interval=2
-SlurmctldPort=16817
+SlurmctldPort={port}
 SlurmdPort=16818
 SlurmUser=root
 SlurmdUser=root
@@ -65,7 +66,9 @@ class Cluster:
         key = self.folder / "munge" / "key"
         key.write_bytes(secrets.token_bytes(128))
         key.chmod(0o400)
-        (self.folder / "slurm.conf").write_text(CONF.format(node=NODE, folder=self.folder))
+        (self.folder / "slurm.conf").write_text(
+            CONF.format(node=NODE, port=PORT, folder=self.folder)
+        )
         (self.folder / "gres.conf").write_text(GRES.format(node=NODE))
         LINK.parent.mkdir(exist_ok=True)
         LINK.unlink(missing_ok=True)
@@ -152,4 +155,8 @@ def missing() -> str:
     if absent:
         return f"{', '.join(absent)} not found: apt-get install slurm-wlm munge"
     own = Path("/etc/slurm/slurm.conf")
-    return f"this machine has a Slurm of its own: {own}" if own.exists() else ""
+    if own.exists():
+        return f"this machine has a Slurm of its own: {own}"
+    with socket.socket() as client:
+        taken = client.connect_ex(("127.0.0.1", PORT)) == 0
+    return f"another cluster runs on this machine, at port {PORT}" if taken else ""
