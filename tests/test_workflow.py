@@ -200,6 +200,19 @@ def test_editing_the_training_loop_trains_again(study):
     assert "prepare_split" not in jobs
 
 
+def test_why_it_trains_again_is_said(study):
+    edit(study / "src/squareloss/engine.py")
+    done = snakemake(study, "runs", "-n")
+    assert "Params have changed" in done.stdout
+    assert len(set(re.findall(r"code of train, networks\.cnn6: [0-9a-f]{8}", done.stdout))) == 2
+
+
+def test_new_dates_of_the_same_code_rerun_nothing(study):
+    for path in (study / "src").rglob("*.py"):
+        path.touch()
+    assert planned(study) == {}
+
+
 def test_editing_another_network_or_source_reruns_nothing(study):
     edit(study / "src/squareloss/networks/cnn3.py")
     edit(study / "src/squareloss/data/sources/cifar10.py")

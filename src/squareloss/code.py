@@ -5,6 +5,7 @@ followed within the package. Nothing is imported, so planning stays fast.
 """
 
 import ast
+import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -33,8 +34,8 @@ def _imports(path: Path) -> frozenset[Path]:
     return frozenset(file for name in prefixes if (file := _file(name)))
 
 
-def code(*modules: str) -> list[str]:
-    """Files that `modules` depend on, themselves included; relative to the working directory.
+def files(*modules: str) -> list[Path]:
+    """Files that `modules` depend on, themselves included.
 
     `modules` are names below `squareloss`. Raises `FileNotFoundError` for one that does not exist.
     """
@@ -52,5 +53,18 @@ def code(*modules: str) -> list[str]:
             waiting += _imports(file)
     # The package's version says nothing about what a module computes.
     found.discard(SOURCE / "squareloss" / "__init__.py")
-    here = Path.cwd()
-    return sorted(str(f.relative_to(here) if f.is_relative_to(here) else f) for f in found)
+    return sorted(found)
+
+
+@cache
+def code(*modules: str) -> str:
+    """A digest of `files(*modules)`, with what it is of: "code of train, networks.cnn6: 6f0c12d9".
+
+    A parameter of the rules: Snakemake runs a job again when one has changed, and shows both. The
+    files as inputs of every job would make large plans half as slow again, docs/performance.md.
+    """
+    digest = hashlib.sha256()
+    for path in files(*modules):
+        digest.update(path.relative_to(SOURCE).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes() + b"\0")
+    return f"code of {', '.join(modules)}: {digest.hexdigest()[:8]}"

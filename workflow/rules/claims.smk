@@ -4,7 +4,6 @@ rule claims:
         tables=[f"{RESULTS}/aggregate/{name}.parquet" for name in EXPERIMENTS],
         small=rules.small.output,
         layers=parts("layers", "lowrank"),
-        code=code("claims.report"),
     output:
         parquet=f"{RESULTS}/claims/claims.parquet",
         md=f"{RESULTS}/claims/claims.md",
@@ -20,6 +19,7 @@ rule claims:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("claims.report"),
         output=subpath(output.md, strip_suffix=".md"),
         made_from=sweep.size(STUDY),
     shell:

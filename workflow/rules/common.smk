@@ -19,9 +19,8 @@ shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH
 
 
 # Plans of thousands of jobs, docs/performance.md: they are millions of small objects that stay, so
-# look for garbage rarely; and their jobs ask for the files of few stages.
+# look for garbage rarely.
 gc.set_threshold(100_000, 50, 100)
-code = cache(code)
 
 
 report: "../report/workflow.rst"

@@ -2,7 +2,6 @@ rule prepare_split:
     """Draw one split from its image source: indices, labels before and after noise, statistics."""
     input:
         raw=lambda wildcards: raw_files(data_spec(wildcards)),
-        code=lambda wildcards: code("data.prepare", f"data.sources.{data_spec(wildcards).source}"),
     output:
         f"{RESULTS}/data/{{split}}.safetensors",
     log:
@@ -13,6 +12,7 @@ rule prepare_split:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=lambda wildcards: code("data.prepare", f"data.sources.{data_spec(wildcards).source}"),
         spec=lambda wildcards: canonical_json(data_spec(wildcards)),
     shell:
         "python -m squareloss.data.prepare --spec {params.spec:q} --output {output:q} > {log:q} 2>&1"

@@ -4,7 +4,6 @@ rule extract:
         run=rules.train.output.run,
         snapshots=rules.train.output.snapshots,
         data=split,
-        code=lambda wildcards: code("extract", f"networks.{recipe(wildcards).network}"),
     output:
         margins=f"{RESULTS}/metrics/margins/{{point}}/block={{block}}.parquet",
         collapse=f"{RESULTS}/metrics/collapse/{{point}}/block={{block}}.parquet",
@@ -18,6 +17,7 @@ rule extract:
     resources:
         **limits(cost.reading_job),
     params:
+        code=lambda wildcards: code("extract", f"networks.{recipe(wildcards).network}"),
         delta=STUDY.delta,
         checkpoint=CHECKPOINT,
     # The run is complete: what it would have gone on from has served.
@@ -34,7 +34,6 @@ rule landscape:
         run=rules.train.output.run,
         snapshots=rules.train.output.snapshots,
         data=split,
-        code=lambda wildcards: code("landscape", f"networks.{recipe(wildcards).network}"),
     output:
         f"{RESULTS}/metrics/landscape/{{point}}/block={{block}}.parquet",
     log:
@@ -44,6 +43,8 @@ rule landscape:
     threads: STUDY.threads
     resources:
         **limits(cost.reading_job),
+    params:
+        code=lambda wildcards: code("landscape", f"networks.{recipe(wildcards).network}"),
     shell:
         "python -m squareloss.landscape --run {input.run:q} --snapshots {input.snapshots:q}"
         " --data {input.data:q} --output {output:q} 2> {log:q}"

@@ -4,8 +4,6 @@
 
 rule figure1:
     """Figure 1: the two parametrisations of a deep network, as a diagram."""
-    input:
-        code=code("figures.figure1"),
     output:
         png=report(
             f"{RESULTS}/figures/figure1.png",
@@ -19,6 +17,7 @@ rule figure1:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure1"),
         output=subpath(output.png, strip_suffix=".png"),
     shell:
         "python -m squareloss.figures.figure1 --output {params.output:q} > {log:q} 2>&1"
@@ -28,7 +27,6 @@ rule figure2:
     """Figure 2: the loss over rho and the angle between two trained solutions, measured."""
     input:
         landscape=lambda wildcards: parts("landscape", experiment("figure2"), blocks=[0]),
-        code=code("figures.figure2"),
     output:
         png=report(
             f"{RESULTS}/figures/figure2.png",
@@ -42,6 +40,7 @@ rule figure2:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure2"),
         output=subpath(output.png, strip_suffix=".png"),
         made_from=lambda wildcards: made_from("figure2"),
     shell:
@@ -53,7 +52,6 @@ rule figure3:
     """Figure 3: dynamics of rho, training loss and test error."""
     input:
         table=lambda wildcards: aggregated("figure3"),
-        code=code("figures.figure3"),
     output:
         png=report(
             f"{RESULTS}/figures/figure3.png",
@@ -67,6 +65,7 @@ rule figure3:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure3"),
         output=subpath(output.png, strip_suffix=".png"),
         made_from=lambda wildcards: made_from("figure3"),
     shell:
@@ -78,7 +77,6 @@ rule figure4:
     """Figure 4: 1/rho and test error against the share of random labels."""
     input:
         table=lambda wildcards: aggregated("figure4"),
-        code=code("figures.figure4"),
     output:
         png=report(
             f"{RESULTS}/figures/figure4.png",
@@ -92,6 +90,7 @@ rule figure4:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure4"),
         output=subpath(output.png, strip_suffix=".png"),
         made_from=lambda wildcards: made_from("figure4"),
     shell:
@@ -103,7 +102,6 @@ rule figure5:
     """Figure 5: 1/rho against test accuracy per initialisation, with regressions."""
     input:
         table=lambda wildcards: aggregated("figure5"),
-        code=code("figures.figure5"),
     output:
         png=report(
             f"{RESULTS}/figures/figure5.png",
@@ -125,6 +123,7 @@ rule figure5:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure5"),
         output=subpath(output.png, strip_suffix=".png"),
         tables=subpath(output.csv, strip_suffix=".csv"),
         made_from=lambda wildcards: made_from("figure5"),
@@ -138,7 +137,6 @@ rule figure6:
     """Figure 6: cnn6 over N: rho, errors, generalisation gap and the bound of Eq. 16."""
     input:
         table=lambda wildcards: aggregated("figure6"),
-        code=code("figures.figure6"),
     output:
         png=report(
             f"{RESULTS}/figures/figure6.png",
@@ -160,6 +158,7 @@ rule figure6:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure6"),
         output=subpath(output.png, strip_suffix=".png"),
         tables=subpath(output.csv, strip_suffix=".csv"),
         made_from=lambda wildcards: made_from("figure6"),
@@ -173,7 +172,6 @@ rule figure7:
     """Figure 7: cnn3 over N: rho, errors, generalisation gap and the bound of Eq. 16."""
     input:
         table=lambda wildcards: aggregated("figure7"),
-        code=code("figures.figure7"),
     output:
         png=report(
             f"{RESULTS}/figures/figure7.png",
@@ -195,6 +193,7 @@ rule figure7:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure7"),
         output=subpath(output.png, strip_suffix=".png"),
         tables=subpath(output.csv, strip_suffix=".csv"),
         made_from=lambda wildcards: made_from("figure7"),
@@ -209,7 +208,6 @@ rule figure8:
     input:
         table=lambda wildcards: aggregated("figure8"),
         margins=lambda wildcards: parts("margins", experiment("figure8")),
-        code=code("figures.figure8"),
     output:
         png=report(
             f"{RESULTS}/figures/figure8.png",
@@ -223,6 +221,7 @@ rule figure8:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure8"),
         output=subpath(output.png, strip_suffix=".png"),
         made_from=lambda wildcards: made_from("figure8"),
     shell:
@@ -235,7 +234,6 @@ rule figure9:
     """Figure 9: Neural Collapse: NC1 to NC4 over the epochs."""
     input:
         table=lambda wildcards: aggregated("figure9"),
-        code=code("figures.figure9"),
     output:
         png=report(
             f"{RESULTS}/figures/figure9.png",
@@ -249,6 +247,7 @@ rule figure9:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure9"),
         output=subpath(output.png, strip_suffix=".png"),
         made_from=lambda wildcards: made_from("figure9"),
     shell:
@@ -261,7 +260,6 @@ rule figure10:
     input:
         table=lambda wildcards: aggregated("figure10"),
         margins=lambda wildcards: parts("margins", experiment("figure10")),
-        code=code("figures.figure10"),
     output:
         png=report(
             f"{RESULTS}/figures/figure10.png",
@@ -275,6 +273,7 @@ rule figure10:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure10"),
         output=subpath(output.png, strip_suffix=".png"),
         made_from=lambda wildcards: made_from("figure10"),
     shell:

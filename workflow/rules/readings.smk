@@ -5,7 +5,6 @@ rule figure_readings:
     """What the paper leaves open: each reading beside the paper's printed numbers."""
     input:
         table=lambda wildcards: aggregated("figure_readings"),
-        code=code("figures.figure_readings"),
     output:
         png=report(
             f"{RESULTS}/figures/figure_readings.png",
@@ -28,6 +27,7 @@ rule figure_readings:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure_readings"),
         output=subpath(output.png, strip_suffix=".png"),
         tables=subpath(output.csv, strip_suffix=".csv"),
         made_from=lambda wildcards: made_from("figure_readings"),

@@ -18,7 +18,6 @@ for name, shows in STATEMENTS.items():
             name
         input:
             table=lambda wildcards, name=name: aggregated(name),
-            code=code(f"figures.{name}"),
         output:
             png=report(
                 f"{RESULTS}/figures/{name}.png",
@@ -33,6 +32,7 @@ for name, shows in STATEMENTS.items():
         conda:
             "../../envs/conda.yaml"
         params:
+            code=code(f"figures.{name}"),
             module=name,
             output=subpath(output.png, strip_suffix=".png"),
             made_from=lambda wildcards, name=name: made_from(name),
@@ -43,8 +43,6 @@ for name, shows in STATEMENTS.items():
 
 rule small:
     """Statements measured on small problems: gradient flow, single samples, binary trees."""
-    input:
-        code=code("small"),
     output:
         flow=f"{RESULTS}/aggregate/gradientflow.parquet",
         minibatch=f"{RESULTS}/aggregate/minibatch.parquet",
@@ -57,6 +55,7 @@ rule small:
         mem_mb=4000,
         runtime=60,
     params:
+        code=code("small"),
         replicates=STUDY.replicates,
     shell:
         "python -m squareloss.small --replicates {params.replicates} --flow {output.flow:q}"
@@ -67,7 +66,6 @@ rule figure_gradientflow:
     """Section 3.4: gradient flow, gradient descent, and rho_dot against Eq. 6."""
     input:
         table=rules.small.output.flow,
-        code=code("figures.figure_gradientflow"),
     output:
         png=report(
             f"{RESULTS}/figures/figure_gradientflow.png",
@@ -81,6 +79,7 @@ rule figure_gradientflow:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure_gradientflow"),
         output=subpath(output.png, strip_suffix=".png"),
     shell:
         "python -m squareloss.figures.figure_gradientflow --table {input.table:q}"
@@ -91,7 +90,6 @@ rule figure_bounds:
     """Section 4: every bound, the paper's and the literature's, on the same networks."""
     input:
         table=lambda wildcards: aggregated("figure_bounds"),
-        code=code("figures.figure_bounds"),
     output:
         png=report(
             f"{RESULTS}/figures/figure_bounds.png",
@@ -113,6 +111,7 @@ rule figure_bounds:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("figures.figure_bounds"),
         output=subpath(output.png, strip_suffix=".png"),
         tables=subpath(output.csv, strip_suffix=".csv"),
         made_from=lambda wildcards: made_from("figure_bounds"),

@@ -2,7 +2,6 @@ rule train:
     """Train one block of replicates of one run."""
     input:
         data=split,
-        code=lambda wildcards: code("train", f"networks.{recipe(wildcards).network}"),
     output:
         run=f"{RESULTS}/runs/{{point}}/block={{block}}/run.json",
         snapshots=f"{RESULTS}/runs/{{point}}/block={{block}}/snapshots.safetensors",
@@ -18,6 +17,7 @@ rule train:
         # Asked to stop before the time limit, training saves where it stands and is tried again.
         slurm_extra=f"'--signal=TERM@{STOP_SECONDS}'",
     params:
+        code=lambda wildcards: code("train", f"networks.{recipe(wildcards).network}"),
         spec=run_spec,
         checkpoint=CHECKPOINT,
         minutes=STUDY.checkpoint_minutes,
