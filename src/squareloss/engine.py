@@ -153,6 +153,9 @@ class Replicate:
         batches = order.split(point.batch_size)
         full_batch = recipe.optimizer == "gd"
         steps = 1 if full_batch else len(batches)
+        if self.stream is not None:
+            # The data, and weights from a checkpoint, come by the stream this is called from.
+            self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream), tf32(recipe.precision == "tf32"):
             if epoch in self.kept:
                 self.before = self.directions()
