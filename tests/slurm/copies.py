@@ -77,6 +77,11 @@ class Copy:
         wait_until(there, "a checkpoint", 120)
         return found[0]
 
+    def trainer(self) -> int:
+        """The process that trains the only run, as its lock names it."""
+        [lock] = (self.results / "checkpoints").rglob("*.lock")
+        return int(lock.read_text().split()[1])
+
     def log(self) -> str:
         """The log of the only run; Snakemake begins a new one with every attempt."""
         [log] = (self.results / "logs" / "train").rglob("*.log")

@@ -1,5 +1,6 @@
 """What goes wrong on clusters: each run ends as if undisturbed, and goes on from where it stood."""
 
+import os
 import re
 import signal
 
@@ -92,3 +93,24 @@ def test_snakemake_killed_and_started_again(training, cluster, undisturbed, left
     else:  # the job ended by itself: it is not asked for again, or has nothing left to train
         assert copy.files(".parquet", ".safetensors") == undisturbed(EPOCHS)
         assert f"SLURM_JOB_ID={job} " in copy.log() or "epoch" not in copy.log()
+
+
+def test_snakemake_started_again_while_its_job_still_trains(training, cluster, undisturbed):
+    copy, process = training
+    trainer = copy.trainer()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    copy.locally("--unlock", overlays=LONG)
+    again = ("runs", "--config", longer(EPOCHS))
+    os.kill(trainer, signal.SIGSTOP)  # it holds on to the run
+    try:
+        second = copy.on_cluster(*again, "--retries", "0", overlays=LONG)
+        assert second.wait(120) != 0
+        assert f"process {trainer} on" in copy.log()
+        assert "is training this run; wait for it or stop it" in copy.log()
+    finally:
+        os.kill(trainer, signal.SIGCONT)
+    wait_until(lambda: not cluster.jobs(), "an empty queue", 120)
+    copy.finish(copy.on_cluster(*again, overlays=LONG))
+    assert copy.files(".parquet", ".safetensors") == undisturbed(EPOCHS)
+    assert "epoch 0:" not in copy.log()
