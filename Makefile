@@ -20,10 +20,10 @@ report: .venv/installed ## one self-contained page with the demo's figures, tabl
 	@echo "Report: $(CURDIR)/results/demo/report.html"
 
 test: .venv/installed lint ## the whole test suite
-	pytest
+	pytest -rs
 
 test-slurm: .venv/installed ## a Slurm cluster on this machine, and faults on it (root; apt-get install slurm-wlm munge)
-	pytest tests/slurm
+	pytest -rs tests/slurm
 
 bench: .venv/installed ## training speed, beside a loop written by hand and the hardware's own rate
 	python -m squareloss.benchmark --output results/benchmark
