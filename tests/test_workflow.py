@@ -213,6 +213,10 @@ def test_new_dates_of_the_same_code_rerun_nothing(study):
     assert planned(study) == {}
 
 
+def test_how_often_training_saves_its_state_changes_no_result(study):
+    assert planned(study, "--config", "checkpoint_minutes=7.5") == {}
+
+
 def test_editing_another_network_or_source_reruns_nothing(study):
     edit(study / "src/squareloss/networks/cnn3.py")
     edit(study / "src/squareloss/data/sources/cifar10.py")

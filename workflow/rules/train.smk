@@ -16,16 +16,17 @@ rule train:
         gpu=0 if STUDY.device == "cpu" else 1,
         # Asked to stop before the time limit, training saves where it stands and is tried again.
         slurm_extra=f"'--signal=TERM@{STOP_SECONDS}'",
+        # No parameter: another one would train everything again, and no result depends on it.
+        checkpoint_minutes=str(STUDY.checkpoint_minutes),
     params:
         code=lambda wildcards: code("train", f"networks.{recipe(wildcards).network}"),
         spec=run_spec,
         checkpoint=CHECKPOINT,
-        minutes=STUDY.checkpoint_minutes,
     # `exec`, so that a signal to the job reaches the training
     shell:
         "exec python -m squareloss.train --spec {params.spec:q} --data {input.data:q}"
         " --checkpoint {params.checkpoint:q}"
-        " --checkpoint-minutes {params.minutes}"
+        " --checkpoint-minutes {resources.checkpoint_minutes}"
         " --run {output.run:q} --snapshots {output.snapshots:q} --history {output.history:q} 2> {log:q}"
 
 
