@@ -28,12 +28,11 @@ test-slurm: .venv/installed ## a Slurm cluster on this machine, and faults on it
 bench: .venv/installed ## training speed, beside a loop written by hand and the hardware's own rate
 	python -m squareloss.benchmark --output results/benchmark
 
-lint: .venv/installed ## format, style, types and the workflow's own lint
+lint: .venv/installed ## format, style and types
 	ruff format --check .
 	ruff check .
 	mypy
 	snakefmt --check Snakefile workflow
-	snakemake --lint
 
 # The installer itself is pinned and hashed, like everything it installs.
 .venv/installed: envs/lock.txt envs/installer.txt pyproject.toml

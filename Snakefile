@@ -12,9 +12,8 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/aggregate.smk"
-include: "workflow/rules/paper.smk"
-include: "workflow/rules/statements.smk"
-include: "workflow/rules/readings.smk"
+include: "workflow/rules/small.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
 
 
@@ -27,18 +26,6 @@ localrules:
     metrics,
     prepare_split,
     aggregate,
-    figure1,
-    figure2,
-    figure3,
-    figure4,
-    figure5,
-    figure6,
-    figure7,
-    figure8,
-    figure9,
-    figure10,
-    figure_gradientflow,
-    figure_bounds,
     claims,
 
 

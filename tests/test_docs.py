@@ -37,12 +37,8 @@ def extended(tmp_path_factory):
     for block in blocks("docs/extending.md", "(?:yaml|python)"):
         head, body = block.split("\n", 1)
         name = head.removeprefix("# ")
-        if name.startswith("append to "):
-            with (folder / name.removeprefix("append to ")).open("a") as file:
-                file.write("\n\n" + body)
-        else:
-            assert not (folder / name).exists()
-            (folder / name).write_text(body)
+        assert not (folder / name).exists()
+        (folder / name).write_text(body)
     return folder
 
 
@@ -53,7 +49,7 @@ def extended(tmp_path_factory):
         ("my-noise", "figure4", ["noise=0", "noise=0.5"]),
         ("my-digits", "figure3", ["n=200"]),
         ("my-network", "figure3", ["init=0.9", "init=1.3"]),
-        ("my-figure", "figure_margin_sd", ["init=0.9", "init=1.3"]),
+        ("my-figure", "figure_narrowing", ["init=0.9", "init=1.3"]),
     ],
 )
 def test_the_examples_of_extending_run(extended, study, figure, folders):
@@ -63,6 +59,11 @@ def test_the_examples_of_extending_run(extended, study, figure, folders):
     assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
     for folder in folders:
         assert list(results.rglob(f"{folder}/**/run.json"))
+
+
+def test_a_new_figure_is_listed_with_its_title(extended):
+    listing = snakemake(extended, "--list-rules").stdout
+    assert "figure_narrowing (Section 5.1: how the spread of the margins shrinks.)" in listing
 
 
 def test_files_the_documents_name_exist():

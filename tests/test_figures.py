@@ -2,7 +2,6 @@
 
 import importlib
 import math
-import sys
 
 import numpy as np
 import pandas as pd
@@ -12,8 +11,10 @@ from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 from scipy.stats import t as student
 
+from squareloss import catalog
 from squareloss.errors import UserError
 from squareloss.figures import (
+    courses,
     figure1,
     figure2,
     figure3,
@@ -31,7 +32,6 @@ from squareloss.figures import (
     figure_randomlabels,
     figure_readings,
     figure_sgdnoise,
-    figure_unit,
     generalization,
     style,
 )
@@ -431,7 +431,7 @@ def test_figure10_histograms_and_sd_within_a_replicate():
         margins_of(2, decay=0.0, init=0.8),
         margins_of(3, decay=0.0, init=1.5, diverged=[0, 1, 2]),
     ]
-    last = pd.concat([figure10.final(part, table) for part in parts])
+    last = pd.concat([figure10.keep(part, table) for part in parts])
     assert set(last["epoch"]) == {EPOCHS}
     figure = figure10.draw(table, last)
     assert_labelled(figure)
@@ -463,65 +463,32 @@ def test_power():
     assert style.power(float("nan")) == "n/a"
 
 
-def command(monkeypatch, number, *arguments):
-    """What `python -m squareloss.figures.figureN ...` does."""
-    module = importlib.import_module(f"squareloss.figures.figure{number}")
-    inputs = {1: (), 2: ("landscape",), 8: ("table", "margins"), 10: ("table", "margins")}
-    options = {"inputs": inputs.get(number, ("table",))}
-    options |= {"keep": {8: figure8.chosen, 10: figure10.final}[number]} if number > 7 else {}
-    if hasattr(module, "tabulate"):
-        options["tabulate"] = module.tabulate
-    monkeypatch.setattr(sys, "argv", ["figure", *map(str, arguments)])
-    style.run(module.draw, **options)
-
-
-def test_redraw_is_byte_identical(monkeypatch, tmp_path):
-    table, part = tmp_path / "a.parquet", tmp_path / "m.parquet"
-    run(0).to_parquet(table)
-    margins_of(0).to_parquet(part)
-    written = []
-    for name in ("one", "two"):
-        arguments = ["--table", table, "--margins", part, part, "--made-from", "costs $5 or $6"]
-        command(monkeypatch, 10, *arguments, "--output", tmp_path / name / "figure10")
-        paths = [tmp_path / name / f"figure10.{suffix}" for suffix in ("png", "pdf")]
-        assert sorted((tmp_path / name).iterdir()) == sorted(paths)
-        written.append([path.read_bytes() for path in paths])
-    assert written[0] == written[1]
-    assert b"/FontFile2" in written[0][1]  # embedded TrueType
-
-
-def test_commands_write_their_tables(monkeypatch, tmp_path, table5, table6):
-    for number, table in ((5, table5), (7, table6)):
-        path = tmp_path / "a.parquet"
-        table.to_parquet(path)
-        prefix = tmp_path / f"figure{number}"
-        command(monkeypatch, number, "--table", path, "--output", prefix, "--tables", prefix)
-        made = {path.suffix for path in tmp_path.glob(f"figure{number}.*")}
-        assert made == {".png", ".pdf", ".csv", ".md", ".tex"}
-
-
-def test_unreadable_table_is_one_line(monkeypatch, tmp_path):
-    with pytest.raises(SystemExit, match="squareloss: error"):
-        command(monkeypatch, 3, "--table", tmp_path / "no.parquet", "--output", tmp_path / "f")
-
-
 def test_courses_draw_one_curve_a_run_with_its_values():
-    table = runs(decay=[0.0, 0.001], init=[0.5, 2.0])
-    figure = figure_unit.draw(table, made_from="made up")
+    table = runs(decay=[0.0, 0.001], init=[0.5, 2.0]).assign(product=lambda t: t["rho"] * t["mu"])
+    panels = (courses.RHO, courses.Panel("product", "Product", "unit"))
+    by, title = ["weight_decay", "init_scale"], "All of them"
+    figure = courses.draw(table, "made up", panels, by, "decay {}, init {}".format, title)
     rho = figure.axes[0]
     assert rho.get_yscale() == "log"
     labels = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
     assert len(labels) == 4
-    assert r"$\lambda$ = 0.001, $\rho(0) \propto$ 2" in labels
+    assert "decay 0.001, init 2.0" in labels
     # Dashed without lambda, in the colour of the same start with it.
     dashed, solid = (rho.lines[i] for i in (0, 8))
     assert (dashed.get_linestyle(), solid.get_linestyle()) == ("--", "-")
     assert dashed.get_color() == solid.get_color() != rho.lines[4].get_color()
     first = table[(table["weight_decay"] == 0) & (table["init_scale"] == 0.5)]
     np.testing.assert_allclose(line(rho, 0), first.groupby("epoch")["rho"].mean())
-    product = (first["rho"] * first["mu"]).groupby(first["epoch"]).mean()
+    product = first["product"].groupby(first["epoch"]).mean()
     np.testing.assert_allclose(line(figure.axes[1], 0), product)
     assert "made up" in words(figure)
+
+
+@pytest.mark.parametrize("name", [n for n, a in catalog.figures().items() if a.reads == ("table",)])
+def test_every_figure_of_one_table_draws_one_run_and_its_foot(name):
+    """Those that compare runs draw the one all the same."""
+    module = importlib.import_module(f"squareloss.figures.{name}")
+    assert "made up" in words(module.draw(run(0), "made up"))
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,10 @@ def test_runs_are_unique_and_know_their_experiments():
     runs = sweep.runs_table(study)
     assert not runs[list(sweep.POINT_KEYS)].duplicated().any()
     shared = runs.query("wd == '0.001' and init == '0.9' and n == '1000' and batch == '8'")
-    wanted = {"figure2", "figure3", "figure5", "figure6", "figure8", "figure10", "bounds"}
+    wanted = {"figure2", "figure3", "figure5", "figure6", "figure8", "figure10", "figure_bounds"}
     by_recipe = shared.set_index("recipe")["experiments"]
     assert set(by_recipe["cnn6"]) == wanted
-    assert set(by_recipe["cnn3"]) == {"figure7", "bounds"}
+    assert set(by_recipe["cnn3"]) == {"figure7", "figure_bounds"}
 
 
 def test_only_wanted_figures_are_run():

@@ -1,7 +1,9 @@
 """What may be asked for: the models of `config.yaml`, and errors that name the key.
 
 `load` is the only entry: it turns the dictionary Snakemake merged into a `Study`, or raises a
-`UserError` of one line. `python -m squareloss.config` prints the JSON schema of the file.
+`UserError` of one line. A recipe may name another with `like`, whose keys it takes over; this is
+resolved after overlays have been merged, so an overlay of the one reaches the other.
+`python -m squareloss.config` prints the JSON schema of the file.
 """
 
 import difflib
@@ -14,8 +16,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 import squareloss.data.sources
-import squareloss.figures
 import squareloss.networks
+from squareloss import catalog
 from squareloss.errors import UserError
 from squareloss.spec import (
     Coordinates,
@@ -30,8 +32,6 @@ from squareloss.spec import (
     Share,
     Strict,
 )
-
-WITHOUT_RUNS = {"figure1", "figure_gradientflow"}  # a diagram; small problems of its own
 
 
 def _as_list(value: object) -> object:
@@ -95,9 +95,8 @@ class Sweep(Strict):
 
 
 class Experiment(Strict):
-    """One or more grids, and the figures they feed."""
+    """The runs of the figure of the same name: the points of one or more grids."""
 
-    feeds: tuple[Name, ...] = Field(min_length=1)
     sweeps: tuple[Sweep, ...] = Field(min_length=1)
 
 
@@ -126,7 +125,9 @@ class Study(Strict):
     datasets: dict[Name, Dataset] = Field(min_length=1)
     recipes: dict[Name, Recipe] = Field(min_length=1)
     baseline: Baseline
-    experiments: dict[Name, Experiment] = Field(min_length=1)
+    experiments: dict[Name, Experiment] = Field(
+        min_length=1, description="the runs of each figure, by the figure's name"
+    )
 
 
 def modules_of(package: Any) -> list[str]:
@@ -140,7 +141,7 @@ def load(raw: dict[str, Any]) -> Study:
     Raises `UserError`, one line that names the key and what is allowed, for whatever is wrong.
     """
     try:
-        study = Study.model_validate(raw)
+        study = Study.model_validate(_with_whole_recipes(raw))
     except ValidationError as error:
         raise UserError(_one_line(error)) from None
     _check_blocks(study)
@@ -149,27 +150,61 @@ def load(raw: dict[str, Any]) -> Study:
     return study
 
 
+def _with_whole_recipes(raw: dict[str, Any]) -> dict[str, Any]:
+    """The config with `like` of every recipe replaced by what it stands for."""
+    recipes = raw.get("recipes")
+    if not isinstance(recipes, dict):
+        return raw
+    return raw | {"recipes": {name: _whole_recipe(recipes, [name]) for name in recipes}}
+
+
+def _whole_recipe(recipes: dict[str, Any], chain: list[str]) -> Any:
+    """The last recipe of `chain`: all keys of the one that it is like, then its own over them.
+
+    `chain` is the way there, each recipe like the next. What is no mapping stays for the
+    validation to refuse.
+    """
+    recipe = recipes[chain[-1]]
+    if not isinstance(recipe, dict) or "like" not in recipe:
+        return recipe
+    key, other = f"recipes.{chain[-1]}.like", recipe["like"]
+    _check_choice(key, other, [name for name in recipes if isinstance(name, str)])
+    if other in chain:
+        raise UserError(f"config: {key}: a circle: {', '.join([*chain, other])}; let one end it")
+    base = _whole_recipe(recipes, [*chain, other])
+    own = {name: value for name, value in recipe.items() if name != "like"}
+    return base | own if isinstance(base, dict) else own
+
+
 def _check_blocks(study: Study) -> None:
     if study.replicates % study.block_size:
         raise UserError(
             f"config: replicates: {study.replicates} is not a multiple of "
             f"block_size = {study.block_size}; replicates are trained by whole blocks"
         )
-    if "figure2" in study.figures and study.block_size < 2:
-        raise UserError(
-            "config: block_size: figure2 compares two replicates of one block; allowed: 2 or more"
-        )
+    for figure in study.figures:
+        if _reads_landscape(figure) and study.block_size < 2:
+            raise UserError(
+                f"config: block_size: {figure} compares two replicates of one block; "
+                "allowed: 2 or more"
+            )
 
 
-def _check_figure2(place: str, grid: dict[str, tuple], study: Study) -> None:
-    """Figure 2 is drawn for two classes and one labelling, and not along running statistics."""
+def _reads_landscape(figure: str) -> bool:
+    return figure in catalog.figures() and "landscape" in catalog.figures()[figure].reads
+
+
+def _check_landscape(figure: str, place: str, grid: dict[str, tuple], study: Study) -> None:
+    """The loss is measured between networks of two classes and one labelling, without batch norm,
+    whose running statistics mean nothing in between.
+    """
     recipes = [study.recipes[name] for name in grid["recipe"]]
     if any(recipe.normalization == "bn" for recipe in recipes):
-        raise UserError(f"config: {place}: figure2 takes no recipe with `normalization: bn`")
+        raise UserError(f"config: {place}: {figure} takes no recipe with `normalization: bn`")
     if any(len(study.datasets[recipe.dataset].classes) != 2 for recipe in recipes):
-        raise UserError(f"config: {place}: figure2 takes data sets of two classes only")
+        raise UserError(f"config: {place}: {figure} takes data sets of two classes only")
     if any(grid["label_noise"]):
-        raise UserError(f"config: {place}: figure2 takes no label noise; allowed: 0")
+        raise UserError(f"config: {place}: {figure} takes no label noise; allowed: 0")
 
 
 def _check_recipes(study: Study) -> None:
@@ -183,29 +218,22 @@ def _check_recipes(study: Study) -> None:
 
 
 def _check_experiments(study: Study) -> None:
-    figures = [name for name in modules_of(squareloss.figures) if name.startswith("figure")]
+    known = catalog.figures()
     for figure in study.figures:
-        _check_choice("figures", figure, figures)
-    fed = {figure for experiment in study.experiments.values() for figure in experiment.feeds}
-    for figure in study.figures:
-        if figure not in fed | WITHOUT_RUNS:
+        _check_choice("figures", figure, list(known))
+        if known[figure].needs_runs and figure not in study.experiments:
             raise UserError(
-                f"config: figures: {figure} has no experiment; "
-                f"add `feeds: [{figure}]` to one of: {', '.join(study.experiments)}"
+                f"config: figures: {figure} has no experiment; say what it is to run in "
+                f"experiments.{figure}.sweeps"
             )
+    drawn = [name for name, about in known.items() if about.needs_runs]
     for name, experiment in study.experiments.items():
-        for figure in experiment.feeds:
-            _check_choice(f"experiments.{name}.feeds", figure, figures)
-            others = [n for n, e in study.experiments.items() if figure in e.feeds and n != name]
-            if others:
-                raise UserError(
-                    f"config: experiments.{name}.feeds: {figure} is fed by {others[0]} already"
-                )
+        _check_choice("experiments", name, drawn)
         for i, sweep in enumerate(experiment.sweeps):
-            _check_sweep(f"experiments.{name}.sweeps[{i}]", sweep, experiment, study)
+            _check_sweep(f"experiments.{name}.sweeps[{i}]", sweep, name, study)
 
 
-def _check_sweep(place: str, sweep: Sweep, experiment: Experiment, study: Study) -> None:
+def _check_sweep(place: str, sweep: Sweep, figure: str, study: Study) -> None:
     def key(field: str) -> str:
         return f"{place}.{field}" if getattr(sweep, field) else f"baseline.{field}"
 
@@ -218,12 +246,12 @@ def _check_sweep(place: str, sweep: Sweep, experiment: Experiment, study: Study)
                     f"config: {key('batch_size')}: {batch} leaves one image in the last batch of "
                     f"N = {n}, which `normalization: bn` cannot standardise"
                 )
-        # An experiment that no wanted figure needs is not run: its data may be too few, or absent.
-        if set(experiment.feeds) & set(study.figures):
+        # The experiment of a figure that is not wanted is not run: its data may be absent.
+        if figure in study.figures:
             dataset = study.recipes[recipe].dataset
             _check_sizes(key("n_train"), grid["n_train"], dataset, study)
-    if "figure2" in experiment.feeds and "figure2" in study.figures:
-        _check_figure2(place, grid, study)
+    if figure in study.figures and _reads_landscape(figure):
+        _check_landscape(figure, place, grid, study)
 
 
 def _check_sizes(key: str, sizes: tuple[int, ...], dataset_name: str, study: Study) -> None:
@@ -275,7 +303,8 @@ def _one_line(error: ValidationError) -> str:
     problem, *others = error.errors()
     key = _key(problem["loc"])
     if problem["type"] == "extra_forbidden":
-        allowed = sorted(_model_at(problem["loc"][:-1]).model_fields)
+        model = _model_at(problem["loc"][:-1])
+        allowed = sorted([*model.model_fields, *(["like"] if model is Recipe else [])])
         close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         message = f"unknown key; {hint}allowed: {', '.join(allowed)}"
@@ -314,7 +343,14 @@ def _model_at(location: tuple[str | int, ...]) -> type[BaseModel]:
 
 def main() -> None:
     """Print the JSON schema of `config.yaml`, for editors that complete and check YAML."""
-    print(json.dumps(Study.model_json_schema(), indent=2, sort_keys=True))
+    schema = Study.model_json_schema()
+    recipe = schema["$defs"]["Recipe"]
+    recipe["properties"]["like"] = {
+        "type": "string",
+        "description": "another recipe, whose keys this one takes over where it has none itself",
+    }
+    del recipe["required"]  # since they may be those of another recipe
+    print(json.dumps(schema, indent=2, sort_keys=True))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ and Snakemake read the same names.
 """
 
 import itertools
+import json
 from collections.abc import Iterable
 
 import pandas as pd
 
 from squareloss.config import Study
-from squareloss.errors import UserError
 from squareloss.spec import DataSpec, Point, RunSpec
 
 # Short path key -> field of `Point`. The order is the order of the folders.
@@ -45,22 +45,11 @@ def points_of(study: Study, experiment: str) -> list[Point]:
     return list(dict.fromkeys(points))
 
 
-def experiment_of(study: Study, figure: str) -> str:
-    """The experiment that feeds a figure.
-
-    Raises `UserError` where none does.
-    """
-    for name, experiment in study.experiments.items():
-        if figure in experiment.feeds:
-            return name
-    raise UserError(f"config: experiments: none feeds {figure}; add `feeds: [{figure}]` to one")
-
-
 def runs_table(study: Study) -> pd.DataFrame:
     """One row a run that a wanted figure needs: path keys as text, `point`, `experiments`."""
     experiments: dict[Point, list[str]] = {}
-    for name, experiment in study.experiments.items():
-        if set(experiment.feeds) & set(study.figures):
+    for name in study.experiments:
+        if name in study.figures:
             for point in points_of(study, name):
                 experiments.setdefault(point, []).append(name)
     rows = []
@@ -117,6 +106,12 @@ def data_specs(study: Study) -> dict[str, DataSpec]:
             replicates=replicates_of(study, block),
         )
     return specs
+
+
+def recipes_json(study: Study, experiment: str) -> str:
+    """The recipes of an experiment by name, as canonical JSON."""
+    names = {point.recipe_name for point in points_of(study, experiment)}
+    return json.dumps({name: study.recipes[name].model_dump() for name in names}, sort_keys=True)
 
 
 def made_from(study: Study, experiment: str) -> str:

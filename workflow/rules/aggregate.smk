@@ -1,18 +1,21 @@
 rule aggregate:
-    """All scalars of an experiment in one table: what its figures read."""
+    """All measurements of an experiment in two tables: what figures and claims read."""
     input:
         history=lambda wildcards: parts("history", wildcards.experiment),
         collapse=lambda wildcards: parts("collapse", wildcards.experiment),
         layers=lambda wildcards: parts("layers", wildcards.experiment),
         bounds=lambda wildcards: parts("bounds", wildcards.experiment),
     output:
-        f"{RESULTS}/aggregate/{{experiment}}.parquet",
+        table=f"{RESULTS}/aggregate/{{experiment}}.parquet",
+        layers=f"{RESULTS}/aggregate/layers/{{experiment}}.parquet",
     log:
         f"{RESULTS}/logs/aggregate/{{experiment}}.log",
-    conda:
-        "../../envs/conda.yaml"
+    wildcard_constraints:
+        experiment="|".join(EXPERIMENTS) or "none",
     params:
         code=code("aggregate"),
+        recipes=lambda wildcards: sweep.recipes_json(STUDY, wildcards.experiment),
     shell:
-        "python -m squareloss.aggregate --history {input.history:q} --collapse {input.collapse:q}"
-        " --layers {input.layers:q} --bounds {input.bounds:q} --output {output:q} > {log:q} 2>&1"
+        "python -m squareloss.aggregate --recipes {params.recipes:q} --history {input.history:q}"
+        " --collapse {input.collapse:q} --layers {input.layers:q} --bounds {input.bounds:q}"
+        " --output {output.table:q} --output-layers {output.layers:q} > {log:q} 2>&1"

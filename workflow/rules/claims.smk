@@ -3,7 +3,7 @@ rule claims:
     input:
         tables=[f"{RESULTS}/aggregate/{name}.parquet" for name in EXPERIMENTS],
         small=rules.small.output,
-        layers=parts("layers", "lowrank"),
+        layers=[f"{RESULTS}/aggregate/layers/{name}.parquet" for name in EXPERIMENTS],
     output:
         parquet=f"{RESULTS}/claims/claims.parquet",
         md=f"{RESULTS}/claims/claims.md",
@@ -16,12 +16,10 @@ rule claims:
         txt=f"{RESULTS}/claims/claims.txt",
     log:
         f"{RESULTS}/logs/claims.log",
-    conda:
-        "../../envs/conda.yaml"
     params:
         code=code("claims.report"),
         output=subpath(output.md, strip_suffix=".md"),
-        made_from=sweep.size(STUDY),
+        made_from=lambda wildcards: sweep.size(STUDY),
     shell:
         "python -m squareloss.claims.report --tables {input.tables:q} {input.small:q}"
         " --layers {input.layers:q}"

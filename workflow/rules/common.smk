@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snakemake.utils import Paramspace
 
-from squareloss import cost, sweep
+from squareloss import catalog, cost, sweep
 from squareloss.code import code
 from squareloss.config import load
 from squareloss.errors import UserError
@@ -40,7 +40,7 @@ def or_exit(function, *args):
 
 STUDY = or_exit(load, config)
 RESULTS = f"{STUDY.results}/{STUDY.study}"
-# No declared output: Snakemake would delete it before the attempt that is to go on from it.
+# Not an output: Snakemake deletes outputs before a retry, which must resume from this file.
 CHECKPOINT = f"{RESULTS}/checkpoints/{{point}}/block={{block}}.safetensors"
 STOP_SECONDS = 120  # before a time limit: enough for the step under way and a checkpoint
 RUNS = sweep.runs_table(STUDY)
@@ -118,18 +118,47 @@ def every(*tables):
     ]
 
 
-def experiment(figure):
-    """The experiment that feeds a figure; it must be one of the study's."""
-    if figure not in STUDY.figures:
-        sys.exit(f"squareloss: error: config: figures: {figure} is not among them; add it")
-    return or_exit(sweep.experiment_of, STUDY, figure)
-
-
-def aggregated(figure):
-    """The aggregated table that a figure is drawn from."""
-    return f"{RESULTS}/aggregate/{experiment(figure)}.parquet"
+def wanted(figure):
+    """The name of a figure, and of its experiment; it must be one of the study's figures."""
+    if figure.name not in STUDY.figures:
+        sys.exit(f"squareloss: error: config: figures: {figure.name} is not among them; add it")
+    return figure.name
 
 
 def made_from(figure):
     """The line at the foot of a figure: data, networks, N, epochs, replicates."""
-    return sweep.made_from(STUDY, experiment(figure))
+    return sweep.made_from(STUDY, figure.name) if figure.needs_runs else ""
+
+
+def reads(figure, table):
+    """The input function of a figure's rule: the files of `table`, none if it does not read it."""
+    files = {
+        "table": lambda name: [f"{RESULTS}/aggregate/{name}.parquet"],
+        "margins": lambda name: parts("margins", name),
+        "landscape": lambda name: parts("landscape", name, blocks=[0]),
+        "gradientflow": lambda name: [f"{RESULTS}/aggregate/gradientflow.parquet"],
+    }
+
+    def of_figure(wildcards):
+        return files[table](wanted(figure)) if table in figure.reads else []
+
+    return of_figure
+
+
+def reported(figure, path):
+    """`path` as a part of the report, below the figure's title and caption."""
+    labels = {"figure": figure.place.removeprefix("Figure "), "shows": figure.shows}
+    category = "Tables" if path.endswith(".csv") else figure.category
+    return report(path, caption="../report/figure.rst", category=category, labels=labels)
+
+
+def tables(figure):
+    """The files of a figure's table, by suffix; none if it has no table."""
+    prefix = f"{RESULTS}/tables/{figure.name}"
+    if not figure.tabulates:
+        return {}
+    return {
+        "csv": reported(figure, f"{prefix}.csv"),
+        "md": f"{prefix}.md",
+        "tex": f"{prefix}.tex",
+    }

@@ -9,8 +9,6 @@ rule prepare_split:
     # Clones may share prepared data: SNAKEMAKE_OUTPUT_CACHE=<folder> snakemake --cache prepare_split.
     # That compares command, params and inputs and no wildcards: `spec` holds all that these mean.
     cache: True
-    conda:
-        "../../envs/conda.yaml"
     params:
         code=lambda wildcards: code("data.prepare", f"data.sources.{data_spec(wildcards).source}"),
         spec=lambda wildcards: canonical_json(data_spec(wildcards)),

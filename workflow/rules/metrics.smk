@@ -11,8 +11,6 @@ rule extract:
         bounds=f"{RESULTS}/metrics/bounds/{{point}}/block={{block}}.parquet",
     log:
         f"{RESULTS}/logs/extract/{{point}}/block={{block}}.log",
-    conda:
-        "../../envs/conda.yaml"
     threads: STUDY.threads
     resources:
         **limits(cost.reading_job),
@@ -20,7 +18,7 @@ rule extract:
         code=lambda wildcards: code("extract", f"networks.{recipe(wildcards).network}"),
         delta=STUDY.delta,
         checkpoint=CHECKPOINT,
-    # The run is complete: what it would have gone on from has served.
+    # The run is complete; remove its checkpoint.
     shell:
         "python -m squareloss.extract --delta {params.delta} --run {input.run:q} --snapshots {input.snapshots:q}"
         " --data {input.data:q} --margins {output.margins:q} --collapse {output.collapse:q}"
@@ -38,8 +36,6 @@ rule landscape:
         f"{RESULTS}/metrics/landscape/{{point}}/block={{block}}.parquet",
     log:
         f"{RESULTS}/logs/landscape/{{point}}/block={{block}}.log",
-    conda:
-        "../../envs/conda.yaml"
     threads: STUDY.threads
     resources:
         **limits(cost.reading_job),

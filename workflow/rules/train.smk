@@ -8,8 +8,6 @@ rule train:
         history=f"{RESULTS}/metrics/history/{{point}}/block={{block}}.parquet",
     log:
         f"{RESULTS}/logs/train/{{point}}/block={{block}}.log",
-    conda:
-        "../../envs/conda.yaml"
     threads: STUDY.threads
     resources:
         **limits(cost.training_job),

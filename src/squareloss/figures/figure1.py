@@ -1,4 +1,10 @@
-"""Figure 1: the two parametrisations of the network, drawn."""
+"""Figure 1: two parametrisations of the network f_W.
+
+(a) Each layer's weight matrix W_i is its norm ρ_i times its normalised version V_i. (b) Every layer
+is normalised and one global ρ, the product of all the norms, multiplies the output: f_W = ρ f_V
+(Section 3.2). All runs train (b). Norms are Frobenius norms, for a convolution that of its filters.
+The figure is a drawing; nothing is measured.
+"""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -101,7 +107,3 @@ def draw(made_from: str = "") -> Figure:
     )
     style.foot(figure, made_from, about)
     return figure
-
-
-if __name__ == "__main__":
-    style.run(draw, inputs=())

@@ -1,4 +1,15 @@
-"""Figure 10: the margins at the end of training for each initialisation."""
+"""Figure 10: margins at the end of training, for each initialisation.
+
+Histograms of the margins of all training samples at the last epoch, over all replicates; a row for
+each initialisation scale, left λ = 0.001, right λ = 0. The two panels of a row share their axis;
+the rows do not, since the margins of different initialisations differ by orders of magnitude.
+Printed in each panel: mean, and standard deviation within a replicate, both averaged over the
+replicates.
+
+To compare (Section 6.2): in the paper the margins with weight decay look Gaussian with a standard
+deviation of about 1e-4 (N = 10,000, 10 runs, batch 128), and those without it take a range of
+smaller values, each with essentially zero variance.
+"""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +19,7 @@ from matplotlib.figure import Figure
 from squareloss.figures import style
 
 
-def final(margins: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+def keep(margins: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """The rows of a part's last epoch: the margins of all snapshots would not fit together."""
     return margins[margins["epoch"] == margins["epoch"].max()]
 
@@ -63,7 +74,3 @@ def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Fig
     )
     style.foot(figure, made_from, about, style.missing(table, "weight_decay", "init_scale"))
     return figure
-
-
-if __name__ == "__main__":
-    style.run(draw, inputs=("table", "margins"), keep=final)

@@ -1,4 +1,16 @@
-"""Figure 2, measured: the loss over the arc between two solutions, and rho."""
+"""Figure 2: the loss over direction and norm, measured between two trained solutions.
+
+The paper's Figure 2 is a speculative sketch of the landscape in ρ and the normalised weights V.
+This one is measured: two replicates of a run are joined by the arc between their normalised
+weights, μ and M are measured at each angle, and the colour is the regularised loss of Eq. 11, L = 1
+- 2ρμ + ρ²(M + λ_eff), clipped to 0.001 ... 2. λ_eff is what the weight decay on the top scalar
+amounts to for ρ. The line is ρ_eq = μ/(M + λ_eff) of Eq. 7, drawn where μ > 0: the bottom of the
+valley at that angle. The circles are the two trained solutions at their own ρ.
+
+To compare: in the sketch the valley of small loss outside the coastline is connected. The straight
+arc need not stay in it even if the valley is connected (Theorem 2), so a barrier on the arc does
+not contradict the paper. The loss tends to 1 towards ρ = 0.
+"""
 
 import numpy as np
 import pandas as pd
@@ -91,7 +103,3 @@ def draw(landscape: pd.DataFrame, made_from: str = "") -> Figure:
     )
     style.foot(figure, made_from, about)
     return figure
-
-
-if __name__ == "__main__":
-    style.run(draw, inputs=("landscape",))

@@ -1,4 +1,13 @@
-"""Figure 4: margin and test error against the share of random labels."""
+"""Figure 4: margin and test error against the share of random labels.
+
+Mean 1/ρ and test error (on clean labels) at the last epoch against the share of training samples
+whose labels were made random; error bars are one standard deviation over replicates, dots single
+replicates. In the paper: shares of 20 %, 40 %, 60 % and 80 %, initialisation scale 1, λ = 0.001, 10
+runs.
+
+To compare (Section 4.2): 1/ρ, and so the margin, falls with the share while the test error rises.
+The paper reports that its network does not converge with 100 % random labels.
+"""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -38,7 +47,3 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     about = "Dots: single replicates, last epoch."
     style.foot(figure, made_from, style.replicates(table, "label_noise"), about)
     return figure
-
-
-if __name__ == "__main__":
-    style.run(draw)

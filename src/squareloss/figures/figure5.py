@@ -1,4 +1,19 @@
-"""Figure 5: test accuracy against 1/rho over initialisations, with and without weight decay."""
+"""Figure 5: test accuracy against 1/rho, with and without weight decay.
+
+One colour for each initialisation scale; squares are means at the last epoch with one standard
+deviation over replicates both ways, dots single replicates. The line is the regression over the
+means of the initialisations. Left λ = 0.001, right λ = 0.
+
+To compare: the paper prints R² = 0.94, p = 0.031, slope -18.968 for λ = 0.001 and R² = 0.004, p =
+0.92, slope -2.915 for λ = 0. These p-values belong to regressions over the 4 and the 5 means, so
+the panels print the number of means beside ours. The slope has the scale of ρ: compare its sign and
+its significance before its value.
+
+The table: R², p-value (two-sided, of slope 0), slope and number of initialisations for test
+accuracy against 1/ρ over the means of the initialisations, beside the paper's values: R² = 0.94, p
+= 0.031, slope -18.968 for λ = 0.001; R² = 0.004, p = 0.92, slope -2.915 for λ = 0. "n/a" where
+fewer than three initialisations finished.
+"""
 
 import math
 from typing import Any
@@ -134,7 +149,3 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     counted = style.replicates(table, "weight_decay", "init_scale")
     style.foot(figure, made_from, counted, about)
     return figure
-
-
-if __name__ == "__main__":
-    style.run(draw, tabulate=tabulate)

@@ -1,4 +1,16 @@
-"""Figure 8: the margins narrow while training, and the course of rho."""
+"""Figure 8: the margins narrow while training.
+
+(a) Histograms of the margins y_n f_n of all training samples of one replicate at the snapshot
+epochs, old to new from light to dark, the last in red; each is scaled to its own peak. (b) The last
+snapshots on a scale of their own; the dashed line is 1/ρ, where all the margins are at
+interpolation. (c) The course of ρ, mean ± one standard deviation over all replicates.
+Initialisation scale 0.9, λ = 0.001.
+
+To compare (Lemma 1, Section 5.1): the histogram narrows around a single value, whose mean stays
+below 1/ρ for λ > 0. The paper's margins are about 0.002 (Section 3.5) to 0.005 (Section 5.1); their
+magnitude, like that of ρ, depends on the norms at which the layers are frozen and on the scale of
+the images, but ρ times the mean margin does not.
+"""
 
 from typing import Any
 
@@ -15,7 +27,7 @@ OVERLAP = 1.7  # height of a histogram, in distances between two
 CLOSE_UP = 3  # last snapshots shown on their own scale
 
 
-def chosen(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+def keep(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the paper's run, or of the first run of `table` if it has not that one."""
     (decay,) = style.choose(table["weight_decay"], [DECAY])
     (init,) = style.choose(table["init_scale"], [INIT])
@@ -77,7 +89,7 @@ def close_up(ax: Axes, margins: pd.DataFrame, colours: dict[int, str], rho: floa
 
 def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw Figure 8: margins at the snapshots, the last ones closer, and rho."""
-    table, margins = chosen(table, table), chosen(margins, table)
+    table, margins = keep(table, table), keep(margins, table)
     style.check_sweep(table)
     one = complete(margins)
     epochs = [int(epoch) for epoch in sorted(one["epoch"].unique())]
@@ -111,7 +123,3 @@ def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Fig
     right.legend()
     style.foot(figure, made_from, about, style.replicates(table))
     return figure
-
-
-if __name__ == "__main__":
-    style.run(draw, inputs=("table", "margins"), keep=chosen)

@@ -1,4 +1,17 @@
-"""Figure 9: the conditions of neural collapse while training."""
+r"""Figure 9: neural collapse while training.
+
+NC1, variability within the classes relative to that between them, as Tr(Σ_W Σ_B⁺) and as the ratio
+of the traces; NC2, equal norms (standard deviation over mean) and equal angles (mean of \|cos +
+1/(C-1)\|) of the class means (red) and of the classifiers (blue); NC3, distance between normalised
+classifiers and class means; NC4, share of samples whose prediction is not that of the nearest class
+mean; and the training error, against the epoch at the snapshots. In the paper: λ = 5e-4, learning
+rate 0.067 with a stepped decay, 750 epochs, two classes.
+
+To compare: all conditions fall towards 0 once the training error is 0; with SGD and λ > 0, NC1 gets
+small but not to 0. For two classes the equiangularity of the centred class means is an identity
+(always cos = -1), and so are equal norms of the means of equally large classes: the panels say so,
+and these curves are no evidence of collapse.
+"""
 
 from collections.abc import Sequence
 
@@ -111,7 +124,3 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     replicates = style.replicates(table, "weight_decay", "init_scale")
     style.foot(figure, made_from, replicates, style.LOG_AXES)
     return figure
-
-
-if __name__ == "__main__":
-    style.run(draw)

@@ -1,9 +1,14 @@
-"""Section 1: square loss and cross-entropy on the same network."""
+"""Section 1: square loss against cross-entropy.
+
+Errors, ρ and NC1 against the epoch on the same network, data and schedule.
+
+To compare: the square loss reaches a similar test error, if not a better one.
+"""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from squareloss.figures import courses, style
+from squareloss.figures import courses
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
@@ -16,7 +21,3 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         label=lambda recipe: "cross-entropy" if recipe == "cross-entropy" else "square loss",
         title="Square loss and cross-entropy on the same network",
     )
-
-
-if __name__ == "__main__":
-    style.run(draw)

@@ -1,4 +1,11 @@
-"""Section 6.1: the rank of the layers against batch size, learning rate and lambda."""
+"""Section 6.1: rank of the layers against batch size, learning rate and lambda.
+
+Number of singular values of V_k above three tolerances (rows), averaged over the layers before the
+last, against batch size, learning rate and λ (columns), at the end of training. Dense networks with
+batch normalisation, plain SGD and decay of every weight, as the authors measured it.
+
+To compare: smaller batches, larger rates and larger λ give lower rank; λ = 0 gives no such bias.
+"""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -66,7 +73,3 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     figure.suptitle("Rank of the layers at the end of training")
     style.foot(figure, made_from, style.replicates(table, *VARIED))
     return figure
-
-
-if __name__ == "__main__":
-    style.run(draw)

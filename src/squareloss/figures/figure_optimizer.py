@@ -1,9 +1,16 @@
-"""Sections 3 and 6: from SGD with batches of one sample to full-batch gradient descent."""
+"""Sections 3 and 6: from SGD with one sample a step to gradient descent.
+
+Training loss, test error, ρ and NC1 against the epoch for batches of one sample up to the whole
+training set; without momentum, but for gradient descent.
+
+To compare: Sections 3 to 5 are derived for gradient flow, Section 6 for SGD; an epoch of small
+batches has more steps.
+"""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from squareloss.figures import courses, style
+from squareloss.figures import courses
 
 LOSS = courses.Panel("train_loss", "Training loss", "training loss (without penalty)", log=True)
 
@@ -23,7 +30,3 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         label=name,
         title="From SGD with one sample a step to gradient descent",
     )
-
-
-if __name__ == "__main__":
-    style.run(draw)

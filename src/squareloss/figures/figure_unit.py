@@ -1,9 +1,16 @@
-"""Section 3.5 where lambda_eff is the same for every start: layer norms of 1."""
+"""Section 3.5: starts under one and the same penalty.
+
+Ρ, ρμ (1 where the labels are interpolated) and the errors against the epoch, with every layer's
+norm frozen at 1, so that the penalty on ρ is λ for every start. With the norms of the initial
+weights, as in Figure 3, it is λ divided by the square of their product, and starts differ in it.
+
+To compare: with λ > 0 different starts approach the same ρ; with λ = 0 they need not.
+"""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from squareloss.figures import courses, style
+from squareloss.figures import courses
 
 EQUILIBRIUM = courses.Panel("rho_mu", r"Quasi-interpolation", r"$\rho\,\mu$ (1 at interpolation)")
 
@@ -18,7 +25,3 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         label=lambda decay, init: rf"$\lambda$ = {decay:g}, $\rho(0) \propto$ {init:g}",
         title="Unit layer norms: the same penalty for every start",
     )
-
-
-if __name__ == "__main__":
-    style.run(draw)

@@ -1,12 +1,10 @@
-"""What all figures share: their look, mean and sd over replicates, the foot, files, arguments.
+"""What all figures share: their look, mean and sd over replicates, the foot, and their files.
 
-A figure module has a `draw(...)` that turns tables into a `Figure`, and a `run(draw, ...)` that
-makes it a command. Nothing here goes through pyplot, so no figure outlives its use.
+Nothing here goes through pyplot, which would keep every figure in memory.
 """
 
-import argparse
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +14,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from squareloss.errors import UserError, run_stage
+from squareloss.errors import UserError
 from squareloss.files import whole
-from squareloss.tables.parts import read
 from squareloss.tables.schema import IDENTITY
 
 # Seaborn's colour-blind safe palette, and a red that tells from its blue for everybody.
@@ -29,9 +26,16 @@ RUN = [column.name for column in IDENTITY if column.name not in ("replicate", "e
 SIGNS = {"weight_decay": "λ", "init_scale": "init", "label_noise": "r", "n_train": "N"}
 SIGNS |= {"recipe_name": "recipe", "batch_size": "batch", "learning_rate": "rate"}
 FOOT_SIZE = 6.5
+LATEX = str.maketrans(
+    {
+        **{sign: f"\\{sign}" for sign in "#$%&_{}"},
+        "\\": r"\textbackslash{}",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "±": r"$\pm$",
+    }
+)
 LOG_AXES = "On log axes: the mean, and thin lines for the replicates."
-
-Keep = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 
 
 def use_style() -> None:
@@ -96,19 +100,26 @@ class Tabulation:
     text: pd.DataFrame
 
 
+def latex(text: str) -> str:
+    """Plain text as LaTeX: what has a meaning there is escaped."""
+    return text.translate(LATEX)
+
+
 def save_table(table: Tabulation, prefix: str) -> None:
     """Write PREFIX.csv (numbers), PREFIX.md and PREFIX.tex (text)."""
     head = [str(name) for name in table.text.columns]
     body = [[str(cell) for cell in row] for row in table.text.itertuples(index=False)]
     rule = ["---"] * len(head)
-    markdown = ["| " + " | ".join(row) + " |" for row in (head, rule, *body)]
-    rows = [" & ".join(row) + r" \\" for row in (head, *body)]
-    latex = [rf"\begin{{tabular}}{{{'l' * len(head)}}}", r"\hline", rows[0], r"\hline", *rows[1:]]
-    latex += [r"\hline", r"\end{tabular}"]
+    in_markdown = [[cell.replace("|", r"\|") for cell in row] for row in (head, rule, *body)]
+    markdown = ["| " + " | ".join(row) + " |" for row in in_markdown]
+    # The head is written here and may hold formulas; a cell may hold the name of a recipe.
+    rows = [" & ".join(row) + r" \\" for row in (head, *([latex(c) for c in row] for row in body))]
+    lines = [rf"\begin{{tabular}}{{{'l' * len(head)}}}", r"\hline", rows[0], r"\hline", *rows[1:]]
+    lines += [r"\hline", r"\end{tabular}"]
     texts = {
         "csv": table.numbers.to_csv(index=False, lineterminator="\n"),
         "md": "\n".join(markdown) + "\n",
-        "tex": "\n".join(latex).replace("±", r"$\pm$") + "\n",
+        "tex": "\n".join(lines) + "\n",
     }
     for suffix, text in texts.items():
         with whole(f"{prefix}.{suffix}") as path:
@@ -204,41 +215,3 @@ def missing(table: pd.DataFrame, *by: str) -> str:
         share = f"{row['all'] - row['finite']} of {row['all']}"
         lacking.append(f"{names}: {share}" if names else share)
     return f"Missing because they diverged: {'; '.join(lacking)}." if lacking else ""
-
-
-def run(
-    draw: Callable[..., Figure],
-    *,
-    inputs: Sequence[str] = ("table",),
-    keep: Keep = lambda part, table: part,
-    tabulate: Callable[[pd.DataFrame], Tabulation] | None = None,
-) -> None:
-    """Command line of a figure: read its inputs, `draw` from them, write the files.
-
-    `inputs` name the options that carry tables and the arguments of `draw`. `keep(part, table)`
-    selects what a figure needs of each part of the margins, which are too many to hold at once.
-    """
-    parser = argparse.ArgumentParser(description=draw.__doc__)
-    for name in inputs:
-        parser.add_argument(f"--{name}", nargs=1 if name == "table" else "+", required=True)
-    if tabulate:
-        parser.add_argument("--tables", required=True, help="prefix of the .csv, .md and .tex")
-    parser.add_argument("--made-from", default="", help="data and size, printed at the foot")
-    parser.add_argument("--output", required=True, help="prefix of the .png and .pdf")
-    options = parser.parse_args()
-
-    def stage() -> None:
-        frames: dict[str, pd.DataFrame] = {}
-        for name in inputs:
-            parts = (
-                [read([path]) for path in getattr(options, name)]
-                if name != "margins"
-                else [keep(read([path]), frames["table"]) for path in options.margins]
-            )
-            frames[name] = pd.concat(parts, ignore_index=True)
-        figure = draw(**frames, made_from=options.made_from)
-        save(figure, options.output)
-        if tabulate:
-            save_table(tabulate(frames["table"]), options.tables)
-
-    run_stage(stage)

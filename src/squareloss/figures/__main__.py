@@ -1,0 +1,66 @@
+"""The job that draws one figure: read the tables that its module asks for, draw, write the files.
+
+    python -m squareloss.figures figure5 --table figure5.parquet --results FOLDER
+
+Writes FOLDER/figures/figure5.png and .pdf, and FOLDER/tables/figure5.csv, .md and .tex if the
+figure has a table. A figure looks the same whoever draws it: neither the backend that a notebook
+sets nor a matplotlibrc of the user has a say.
+"""
+
+import argparse
+import importlib
+import os
+from typing import Any
+
+os.environ["MPLBACKEND"] = "agg"  # read, and refused if unknown, when matplotlib is imported
+import matplotlib
+import pandas as pd
+
+from squareloss import catalog
+from squareloss.errors import run_stage
+from squareloss.figures import style
+from squareloss.tables.parts import read
+
+
+def tables(module: Any, reads: tuple[str, ...], paths: dict[str, list[str]]) -> dict[str, Any]:
+    """The arguments of a module's `draw`: one frame for each table that it reads.
+
+    The margins of all runs would not fit in memory together, so of each part only what the module's
+    `keep(part, table)` selects is held.
+    """
+    frames: dict[str, pd.DataFrame] = {}
+    for name in reads:
+        parts = (read([path]) for path in paths[name])
+        if name == "margins":
+            parts = (module.keep(part, frames["table"]) for part in parts)
+        frames[name] = pd.concat(parts, ignore_index=True)
+    return frames
+
+
+def main() -> None:
+    """Command line of the job."""
+    figures = catalog.figures()
+    parser = argparse.ArgumentParser(prog="squareloss.figures", description="Draw one figure.")
+    parser.add_argument("figure", choices=figures, metavar="FIGURE", help="its module's name")
+    for name, meaning in catalog.TABLES.items():
+        parser.add_argument(f"--{name}", nargs="*", default=[], metavar="P", help=meaning)
+    parser.add_argument("--made-from", default="", help="data and size, printed at the foot")
+    parser.add_argument("--results", required=True, help="the study's folder")
+    options = parser.parse_args()
+    about = figures[options.figure]
+    for name in about.reads:
+        if not getattr(options, name):
+            parser.error(f"{about.name} needs --{name}: {catalog.TABLES[name]}")
+
+    matplotlib.rcdefaults()
+    module = importlib.import_module(f"squareloss.figures.{about.name}")
+    frames = tables(module, about.reads, vars(options))
+    figure = module.draw(**frames, made_from=options.made_from)
+    style.save(figure, f"{options.results}/figures/{about.name}")
+    if about.tabulates:
+        table = module.tabulate(frames["table"])
+        style.save_table(table, f"{options.results}/tables/{about.name}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

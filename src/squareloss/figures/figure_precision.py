@@ -1,0 +1,73 @@
+"""Precision: what rounding in the products of a training step does to where training ends.
+
+A circle is a replicate at the last epoch, filled with weight decay and open without. The columns
+are recipes that differ in the precision of the matrix products of a training step alone; the same
+replicate starts from the same weights and sees the same batches in each. Weights and measurements
+are kept in float32 (in float64 for the recipe of that name).
+
+To compare: SGD amplifies any rounding, so single replicates end elsewhere, as with another seed.
+A precision is good enough where its circles scatter as those of float64 do.
+
+The table: the median over the replicates, and the range of the replicates in brackets.
+"""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from squareloss.figures import style
+from squareloss.figures.style import Tabulation
+
+MEASURES = {
+    "rho": r"$\rho$",
+    "mean_margin": "mean margin",
+    "margin_sd": "sd of the margins",
+    "train_loss": "training loss",
+    "test_error": "test error (share)",
+    "nc1": "NC1",
+    "nc3": "NC3",
+    "stable_rank": "stable rank, mean over $k<L$",
+    "update_norm": r"$\|V_k - V_k$ one epoch before$\|$",
+}
+
+
+def panel(ax: Axes, last: pd.DataFrame, measure: str, recipes: list[str]) -> None:
+    """One measure: the replicates of each recipe, the values of lambda side by side."""
+    decays = style.decays(last)
+    for i, decay in enumerate(decays):
+        rows = last[(last["weight_decay"] == decay) & (last[measure] > 0)]
+        shift = 0.15 * (2 * i - len(decays) + 1)
+        x = [recipes.index(name) + shift for name in rows["recipe_name"]]
+        face = style.BLUE if decay > 0 else "none"
+        label = rf"$\lambda$ = {decay:g}"
+        ax.plot(x, rows[measure], "o", ms=4, mec=style.BLUE, mfc=face, alpha=0.7, label=label)
+    ax.set_yscale("log")
+    ax.set(title=MEASURES[measure], ylabel="at the last epoch")
+    ax.set_xticks(range(len(recipes)), recipes)
+    ax.set_xlim(-0.5, len(recipes) - 0.5)
+
+
+def tabulate(table: pd.DataFrame) -> Tabulation:
+    """One row a recipe and lambda: medians in full, with the range of the replicates as text."""
+    groups = style.last_epoch(table).groupby(["weight_decay", "recipe_name"])[list(MEASURES)]
+    low, median, high = groups.min(), groups.median(), groups.max()
+    text = median.map("{:.3g}".format) + low.map(" ({:.3g} to ".format) + high.map("{:.3g})".format)
+    text = text.rename(columns=MEASURES).reset_index()
+    text["weight_decay"] = text["weight_decay"].map("{:g}".format)
+    head = {"weight_decay": r"$\lambda$", "recipe_name": "precision"}
+    return Tabulation(median.reset_index(), text.rename(columns=head))
+
+
+def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
+    """A panel a measure, a column a precision."""
+    style.check_sweep(table, "recipe_name", "weight_decay")
+    last = style.last_epoch(table)
+    recipes = sorted(table["recipe_name"].unique())
+    figure = style.canvas(9.6, 7.2)
+    axes = figure.subplots(3, 3)
+    for ax, measure in zip(axes.flat, MEASURES, strict=True):
+        panel(ax, last, measure, recipes)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    about = "Values of 0 have no place on a log axis."
+    style.foot(figure, made_from, style.missing(table, "weight_decay", "recipe_name"), about)
+    return figure

@@ -1,0 +1,36 @@
+# One rule a figure, and its table with it. What a figure is, its module says: squareloss.catalog.
+# Each rule depends on its own module, so an edit to one figure redraws that figure alone.
+
+for figure in catalog.figures().values():
+
+    rule:
+        name:
+            figure.name
+        input:
+            table=reads(figure, "table"),
+            margins=reads(figure, "margins"),
+            landscape=reads(figure, "landscape"),
+            gradientflow=reads(figure, "gradientflow"),
+        output:
+            **tables(figure),
+            png=reported(figure, f"{RESULTS}/figures/{figure.name}.png"),
+            pdf=f"{RESULTS}/figures/{figure.name}.pdf",
+        log:
+            f"{RESULTS}/logs/figures/{figure.name}.log",
+        localrule: True
+        params:
+            figure=figure.name,
+            code=code("figures.__main__", f"figures.{figure.name}"),
+            # Functions, because Snakemake fills in wildcards in a text, and braces may mean more.
+            title=lambda wildcards, figure=figure: figure.title,
+            caption=lambda wildcards, figure=figure: figure.caption,
+            made_from=lambda wildcards, figure=figure: made_from(figure),
+            results=subpath(output.png, ancestor=2),
+        shell:
+            "python -m squareloss.figures {params.figure} --table {input.table:q}"
+            " --margins {input.margins:q} --landscape {input.landscape:q}"
+            " --gradientflow {input.gradientflow:q} --made-from {params.made_from:q}"
+            " --results {params.results:q} > {log:q} 2>&1"
+
+    # A rule in a loop has no place for a docstring, which `snakemake --list-rules` shows.
+    workflow.get_rule(figure.name).docstring = figure.title

@@ -1,0 +1,19 @@
+rule small:
+    """Statements measured on small problems: gradient flow, single samples, binary trees."""
+    output:
+        gradientflow=f"{RESULTS}/aggregate/gradientflow.parquet",
+        minibatch=f"{RESULTS}/aggregate/minibatch.parquet",
+        tree=f"{RESULTS}/aggregate/tree.parquet",
+    log:
+        f"{RESULTS}/logs/small.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("small"),
+        seed=STUDY.seed,
+        replicates=STUDY.replicates,
+    shell:
+        "python -m squareloss.small --seed {params.seed} --replicates {params.replicates}"
+        " --flow {output.gradientflow:q} --minibatch {output.minibatch:q} --tree {output.tree:q}"
+        " 2> {log:q}"
