@@ -1,6 +1,7 @@
 """The workflow, run on a tiny study in a copy of the repository: what reruns, and what does not."""
 
 import hashlib
+import html
 import io
 import json
 import re
@@ -280,6 +281,34 @@ def test_a_mistake_in_the_config_is_one_line_and_no_traceback(study, setting, wa
     [line] = [line for line in done.stderr.splitlines() if "squareloss: error" in line]
     assert wanted in line
     assert len(done.stderr.strip().splitlines()) <= 2
+
+
+def test_in_another_folder_it_says_how_to_name_the_config(study, tmp_path):
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    options = ("-n", "--directory", str(elsewhere))
+    tiny, whole = str(study / "tiny.yaml"), str(study / "config.yaml")
+    done = snakemake(study, *options, overlays=(tiny,))
+    assert done.returncode != 0
+    assert f"no config.yaml was read, since {elsewhere} has none" in done.stderr
+    assert f"--configfile {whole}" in done.stderr
+    assert snakemake(study, *options, overlays=(whole, tiny)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "title", ["MNIST {0, 2, 4} against {1, 3}", "$x_{1}$ 'a' \"b\" `c` $(touch x)"]
+)
+def test_any_title_is_text(study, title):
+    """Neither Snakemake nor the shell nor matplotlib takes it for something else."""
+    (study / "title.yaml").write_text(json.dumps({"datasets": {"mnist-parity": {"title": title}}}))
+    overlays = ("tiny.yaml", "title.yaml")
+    jobs = planned(study, overlays=overlays)
+    assert jobs == {"figure2": 1, "figure3": 1, "figure5": 1, "claims": 1}
+    done = snakemake(study, overlays=overlays)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (study / "x").exists()
+    page = (study / "results/tiny/claims/claims.html").read_text()
+    assert html.escape(title) in page
 
 
 def test_a_failed_job_leaves_its_reason_and_earlier_results(study):

@@ -14,12 +14,12 @@ from squareloss.config import load
 from squareloss.errors import UserError
 from squareloss.spec import canonical_json
 
-# Jobs call `python`: let it be the one that runs Snakemake, activated or not.
+# Jobs call `python`. This makes it the one that runs Snakemake, also where no environment is activated.
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
-# Plans of thousands of jobs, docs/performance.md: they are millions of small objects that stay, so
-# look for garbage rarely.
+# A plan of thousands of jobs is millions of small objects that stay. Looking for garbage among them
+# rarely saves a sixth of the planning time, docs/performance.md.
 gc.set_threshold(100_000, 50, 100)
 
 
@@ -30,15 +30,22 @@ wildcard_constraints:
     block=r"\d+",
 
 
-def or_exit(function, *args):
-    """Call `function`; a mistake in the config ends Snakemake with its one line."""
+def checked(raw):
+    """The study that a config asks for; a mistake in it ends Snakemake with its one line."""
     try:
-        return function(*args)
+        return load(raw)
     except UserError as error:
-        sys.exit(f"squareloss: error: {error}")
+        hint = ""
+        if not Path("config.yaml").exists():  # Snakemake passes over it if there is another
+            whole = shlex.quote(f"{workflow.basedir}/config.yaml")
+            hint = (
+                f"; no config.yaml was read, since {Path.cwd()} has none: name it first, "
+                f"--configfile {whole} ..."
+            )
+        sys.exit(f"squareloss: error: {error}{hint}")
 
 
-STUDY = or_exit(load, config)
+STUDY = checked(config)
 RESULTS = f"{STUDY.results}/{STUDY.study}"
 # Not an output: Snakemake deletes outputs before a retry, which must resume from this file.
 CHECKPOINT = f"{RESULTS}/checkpoints/{{point}}/block={{block}}.safetensors"

@@ -12,15 +12,17 @@ rule train:
     resources:
         **limits(cost.training_job),
         gpu=0 if STUDY.device == "cpu" else 1,
-        # Asked to stop before the time limit, training saves where it stands and is tried again.
+        # Slurm asks a job to stop this long before its time limit; training then saves where it
+        # stands, and the next attempt goes on from there.
         slurm_extra=f"'--signal=TERM@{STOP_SECONDS}'",
-        # No parameter: another one would train everything again, and no result depends on it.
+        # A resource and not a parameter: Snakemake trains again what has another parameter, and
+        # no result depends on how often training saves where it stands.
         checkpoint_minutes=str(STUDY.checkpoint_minutes),
     params:
         code=lambda wildcards: code("train", f"networks.{recipe(wildcards).network}"),
         spec=run_spec,
         checkpoint=CHECKPOINT,
-    # `exec`, so that a signal to the job reaches the training
+    # With `exec` the shell becomes the training, so that a signal to the job reaches it.
     shell:
         "exec python -m squareloss.train --spec {params.spec:q} --data {input.data:q}"
         " --checkpoint {params.checkpoint:q}"
