@@ -82,6 +82,7 @@ def test_snapshot_and_evaluation_epochs(epochs, snapshots, every):
         assert (numbers[0], numbers[-1]) == (0, epochs)
     assert set(kept) <= set(evaluated)
     assert len(kept) <= snapshots
+    assert epochs // 2 in kept
     assert all(b - a <= every for a, b in pairwise(evaluated))
 
 

@@ -93,7 +93,9 @@ class Recipe(Strict):
     )
     epochs: Count
     snapshots: Annotated[Integer, Field(ge=3)] = Field(
-        12, description="how many log-spaced epochs keep their weights, 0 and the last included"
+        12,
+        description="how many epochs keep their weights: 0, log-spaced ones up to half of training, "
+        "and the last",
     )
     evaluate_every: Count = Field(1, description="epochs between two rows of `history`")
 
@@ -109,8 +111,12 @@ class Recipe(Strict):
         return self
 
     def snapshot_epochs(self) -> list[int]:
-        """Epochs whose weights are kept: 0, then log-spaced up to the last, without repeats."""
-        spaced = np.geomspace(1, self.epochs, self.snapshots - 1).round().astype(int)
+        """Epochs whose weights are kept, without repeats: 0, log-spaced up to half, and the last.
+
+        Half of training is where statements about a limit are measured a second time.
+        """
+        half = max(1, self.epochs // 2)
+        spaced = np.geomspace(half, 1, self.snapshots - 2).round().astype(int)
         return [0, *sorted({*spaced.tolist(), self.epochs})]
 
     def evaluation_epochs(self) -> list[int]:
