@@ -3,6 +3,8 @@ CORES ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
 export CORES
+# Text files are UTF-8 whatever the locale, those that `make docs` prints into too.
+export PYTHONUTF8 := 1
 # The commands of the environment first, so that nobody needs to activate it.
 export USER_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)

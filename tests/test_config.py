@@ -17,9 +17,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def raw(*overlays):
-    merged = yaml.safe_load((ROOT / "config.yaml").read_text())
+    merged = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     for overlay in overlays:
-        update_config(merged, yaml.safe_load((ROOT / overlay).read_text()))
+        update_config(merged, yaml.safe_load((ROOT / overlay).read_text(encoding="utf-8")))
     return merged
 
 
@@ -238,4 +238,4 @@ def test_the_demo_asks_for_the_same_figures_and_points():
 
 def test_the_schema_for_editors_is_that_of_the_models(capsys):
     config.main()
-    assert (ROOT / "config" / "schema.json").read_text() == capsys.readouterr().out
+    assert (ROOT / "config" / "schema.json").read_text(encoding="utf-8") == capsys.readouterr().out

@@ -456,7 +456,7 @@ def damage(root: Path, what: str) -> Path:
         data[len(data) // 2] ^= 0xFF
         train.write_bytes(data)
     elif what == "not parquet":
-        train.write_text("img,label\n")
+        train.write_text("img,label\n", encoding="utf-8")
     elif what == "no label":
         pq.write_table(pq.read_table(train).drop_columns("label"), train)
     elif what == "no image":
