@@ -2,7 +2,11 @@
 CORES ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
+export CORES
+# Text files are UTF-8 whatever the locale, those that `make docs` prints into too.
+export PYTHONUTF8 := 1
 # The commands of the environment first, so that nobody needs to activate it.
+export USER_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help demo report test test-slurm bench lint docs lock merge reference clean
@@ -10,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
-demo: .venv/installed ## every figure and table from real training, minutes on two cores
+demo: cores .venv/installed ## every figure and table from real training, minutes on two cores
 	snakemake --cores $(CORES) --configfile config/demo.yaml
 	$(MAKE) --no-print-directory report
 	@cat results/demo/claims/claims.txt
@@ -34,15 +38,13 @@ lint: .venv/installed ## format, style and types
 	mypy
 	snakefmt --check Snakefile workflow
 
-# The installer itself is pinned and hashed, like everything it installs.
-.venv/installed: envs/lock.txt envs/installer.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed, e.g. make PYTHON=python3.12")'
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r envs/installer.txt
-	UV_CACHE_DIR=.venv/cache $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r envs/lock.txt
-	UV_CACHE_DIR=.venv/cache $(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
-	rm -rf .venv/cache
-	touch $@
+.venv/installed: envs/lock.txt envs/installer.txt
+	@PATH="$$USER_PATH" PYTHON="$(PYTHON)" envs/install
+
+.PHONY: cores
+cores:
+	@case "$$CORES" in all) ;; ''|0*|*[!0-9]*) \
+	  echo "CORES=$$CORES: must be a number of cores, 1 or more, or all" >&2; exit 1;; esac
 
 docs: .venv/installed ## renew what is generated: docs/tables.md, docs/claims.md, config/schema.json
 	python -m squareloss.tables.document > docs/tables.md
@@ -53,19 +55,18 @@ lock: ## renew the lock files from the bounds in pyproject.toml
 	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -o envs/installer.txt -
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev -o envs/lock.txt pyproject.toml envs/build.in
 
-# Snakemake's records come along, so that a run finished there is not trained again here. What both
-# have stays as it is here.
-merge: ## take what another clone has finished: make merge FROM=../other
-	@test -d "$(FROM)/.snakemake/metadata" || { echo "FROM=$(FROM): not a clone in which Snakemake has run"; exit 1; }
-	mkdir -p .snakemake/metadata
-	cp -a --no-clobber "$(FROM)/results/." results/
-	cp -a --no-clobber "$(FROM)/.snakemake/metadata/." .snakemake/metadata/
+merge: .venv/installed ## take what another clone has trained: make merge FROM=../other
+	python -m squareloss.merge --source "$(FROM)"
 
+# Only names that the config allows for a study: STUDY=../x would delete what lies elsewhere. The
+# shell reads STUDY from its environment, so that nothing in it is taken for a command.
+export STUDY
 reference: ## what of a finished study is kept in git: make reference STUDY=cpu
-	@test -n "$(STUDY)" && test -d "results/$(STUDY)/figures" || { echo "STUDY=$(STUDY): no such study below results/ has figures"; exit 1; }
-	rm -rf results/reference/$(STUDY)
-	mkdir -p results/reference/$(STUDY)
-	cd results/$(STUDY) && cp -r $$(ls -d aggregate figures tables claims 2>/dev/null) ../reference/$(STUDY)
+	@case "$$STUDY" in ''|reference|[!A-Za-z0-9]*|*[!A-Za-z0-9_.-]*) false;; *) test -d "results/$$STUDY/figures";; esac || \
+	  { echo "STUDY=$$STUDY: not the name of a study below results/ that has figures" >&2; exit 1; }
+	rm -rf "results/reference/$$STUDY"
+	mkdir -p "results/reference/$$STUDY"
+	cd "results/$$STUDY" && cp -r $$(ls -d aggregate figures tables claims 2>/dev/null) "../reference/$$STUDY"
 
 clean: ## remove the demo's results
 	rm -rf results/demo

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
 from squareloss import config, sweep
@@ -16,9 +17,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def raw(*overlays):
-    merged = yaml.safe_load((ROOT / "config.yaml").read_text())
+    merged = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     for overlay in overlays:
-        update_config(merged, yaml.safe_load((ROOT / overlay).read_text()))
+        update_config(merged, yaml.safe_load((ROOT / overlay).read_text(encoding="utf-8")))
     return merged
 
 
@@ -95,6 +96,17 @@ def refusals(merged):
         ),
         ("datasets.mnist-parity.classes", [0, 1, 2, 3], ["figure2", "two classes"]),
         ("recipes.cnn6.schedule", {"name": "step"}, ["recipes.cnn6.schedule", "milestones"]),
+        ("results", "", ["results", "must name a folder"]),
+        ("results", "./x/..", ["results", "must name a folder"]),
+        ("results", "~no-such-user/out", ["results", "no such user", "whole path"]),
+        ("study", "../other", ["study", "'../other'"]),
+        ("study", "a/b", ["study", "'a/b'"]),
+        ("study", "..", ["study", "'..'"]),
+        ("study", 2024, ["study", "must be text, got 2024", "quote it"]),
+        ("study", 1e3, ["study", "must be text, got 1000.0", "quote it"]),
+        ("study", True, ["study", "must be text", "quote it"]),
+        ("results", 2024, ["results", "must be text, got 2024", "quote it"]),
+        ("baseline.recipe", 6, ["baseline.recipe", "must be text, got 6", "quote it"]),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(key, value, wanted):
@@ -104,6 +116,36 @@ def test_a_mistake_is_one_line_that_names_the_key(key, value, wanted):
     assert "\n" not in message
     for word in wanted:
         assert word in message
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("~/out", "/home/me/out"),
+        ("~", "/home/me"),
+        ("results/", "results"),
+        ("./x/../y", "y"),
+        ("/scratch//a/./b/", "/scratch/a/b"),
+        ("../out", "../out"),
+    ],
+)
+def test_a_path_has_one_spelling(given, read, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert config.load(changed("results", given)).results == read
+    study = config.load(changed("datasets.cifar10-1v2.root", given))
+    assert study.datasets["cifar10-1v2"].root == read
+
+
+def test_no_root_stays_no_root():
+    assert config.load(raw("config/demo.yaml")).datasets["mnist-parity"].root == ""
+
+
+def test_a_number_as_a_name_is_quoted_in_a_file():
+    given = yaml.safe_load('study: "2024"')
+    assert config.load(raw("config/demo.yaml") | given).study == "2024"
+    # Snakemake reads numbers on its command line whatever their quotes.
+    [message] = refusals(raw("config/demo.yaml") | parse_config(['study="2024"']))
+    assert "in a file" in message
 
 
 def test_a_missing_key_is_named():
@@ -191,4 +233,4 @@ def test_the_demo_asks_for_the_same_figures_and_points():
 
 def test_the_schema_for_editors_is_that_of_the_models(capsys):
     config.main()
-    assert (ROOT / "config" / "schema.json").read_text() == capsys.readouterr().out
+    assert (ROOT / "config" / "schema.json").read_text(encoding="utf-8") == capsys.readouterr().out

@@ -5,8 +5,11 @@ import io
 import json
 import os
 import pickle
+import struct
 import subprocess
 import sys
+import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -371,9 +374,11 @@ def encoded(pixels: np.ndarray, format_: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def write_parquet(path: Path, images: list, labels: list, image: str = "img") -> None:
+def write_parquet(
+    path: Path, images: list, labels: list, image: str = "img", label: str = "label"
+) -> None:
     rows = [{"bytes": data, "path": f"{i}.png"} for i, data in enumerate(images)]
-    pq.write_table(pa.table({image: rows, "label": labels}), path, write_page_checksum=True)
+    pq.write_table(pa.table({image: rows, label: labels}), path, write_page_checksum=True)
 
 
 def write_pair(root: Path, channels: int = 3, image: str = "img") -> tuple[np.ndarray, np.ndarray]:
@@ -420,6 +425,20 @@ def test_parquet_with_some_grey_images_is_colour(tmp_path: Path) -> None:
     np.testing.assert_array_equal(images[1], np.moveaxis(train[1], -1, 0))
 
 
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that says how large it is, and holds nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(1000))
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
 def damage(root: Path, what: str) -> Path:
     """Damage one file of a pair; returns the file that the message must name."""
     train, test = root / "train.parquet", root / "test.parquet"
@@ -437,7 +456,7 @@ def damage(root: Path, what: str) -> Path:
         data[len(data) // 2] ^= 0xFF
         train.write_bytes(data)
     elif what == "not parquet":
-        train.write_text("img,label\n")
+        train.write_text("img,label\n", encoding="utf-8")
     elif what == "no label":
         pq.write_table(pq.read_table(train).drop_columns("label"), train)
     elif what == "no image":
@@ -448,6 +467,13 @@ def damage(root: Path, what: str) -> Path:
         write_parquet(train, [good, good], [0, None])
     elif what == "bare bytes":
         pq.write_table(pa.table({"img": [good], "label": [0]}), train)
+    elif what.startswith("two"):
+        column = {"two labels": "fine_label", "two images": "image"}[what]
+        table = pq.read_table(train)
+        pq.write_table(table.append_column(column, table["label"]), train)
+    elif what in ("FIFO", "loop", "folder"):
+        train.unlink()
+        {"FIFO": os.mkfifo, "loop": lambda p: p.symlink_to(p), "folder": os.mkdir}[what](train)
     elif what == "empty":
         pq.write_table(pq.read_table(train).slice(0, 0), train)
     else:
@@ -458,6 +484,9 @@ def damage(root: Path, what: str) -> Path:
             "altered PNG": bytes(altered),
             "not an image": b"hello",
             "too large": encoded(np.zeros((33, 32, 3), np.uint8)),
+            "bomb": png_header(60_000, 60_000),
+            "half a bomb": png_header(12_000, 12_000),
+            "script": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\n",
         }
         write_parquet(train, [good, images[what]], [0, 1])
     return train
@@ -470,7 +499,8 @@ def damage(root: Path, what: str) -> Path:
         *(f"truncated file {length}" for length in (0, 3, 900, 20_000)),
         *("altered page", "not parquet", "no label", "no image", "text labels", "null label"),
         *("bare bytes", "empty", "no bytes", "truncated PNG", "truncated JPEG", "altered PNG"),
-        *("not an image", "too large"),
+        *("not an image", "too large", "bomb", "half a bomb", "script", "two labels"),
+        *("two images", "FIFO", "loop", "folder"),
     ],
 )
 def test_damaged_parquet_is_one_line_and_no_output(
@@ -483,6 +513,91 @@ def test_damaged_parquet_is_one_line_and_no_output(
     message = run_main(monkeypatch, canonical_json(spec), output)
     assert_one_line(message, "squareloss: error:", named)
     assert not output.parent.exists()
+
+
+@pytest.mark.parametrize("side", [12_000, 60_000])
+def test_a_huge_image_is_refused_by_its_header(tmp_path: Path, side: int) -> None:
+    write_pair(tmp_path)
+    small = encoded(np.zeros((32, 32), np.uint8))
+    write_parquet(tmp_path / "train.parquet", [small, png_header(side, side)], [0, 1])
+    with pytest.raises(UserError) as caught, warnings.catch_warnings(action="error"):
+        parquet.load(str(tmp_path))
+    assert_one_line(str(caught.value), tmp_path / "train.parquet", "row 1", "image")
+    if side == 12_000:  # Pillow itself refuses to open larger ones
+        assert_one_line(str(caught.value), "12000 x 12000")
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    counts=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    digits=st.integers(1, 6),
+    folder=st.sampled_from(["", "data", "plain_text"]),
+    order=st.randoms(use_true_random=False),
+    label=st.sampled_from(["label", "fine_label"]),
+)
+def test_shards_are_one_table_in_the_order_of_their_numbers(
+    counts: tuple, digits: int, folder: str, order, label: str, tmp_path_factory
+) -> None:
+    root = tmp_path_factory.mktemp("shards")
+    names = [
+        root / folder / f"{part}-{i:0{digits}d}-of-{count:0{digits}d}.parquet"
+        for part, count in zip(("train", "test"), counts, strict=True)
+        for i in range(count)
+    ]
+    wanted = [str(path) for path in names]
+    order.shuffle(names)  # the order in which they were written must not matter
+    for path in names:
+        path.parent.mkdir(exist_ok=True)
+        number = int(path.name.split("-")[1])
+        grey = np.full((32, 32), number, np.uint8)
+        write_parquet(path, [encoded(grey)] * 2, [number, number + 1], label=label)
+    (root / "README.md").touch()
+    assert parquet.files(str(root)) == wanted
+    images = parquet.load(str(root))
+    for pixels, labels, count in [
+        (images.train_images, images.train_labels, counts[0]),
+        (images.test_images, images.test_labels, counts[1]),
+    ]:
+        assert pixels[:, 0, 0, 0].tolist() == [i for i in range(count) for _ in range(2)]
+        assert labels.tolist() == [i + more for i in range(count) for more in range(2)]
+    total = parquet.class_counts(str(root))[0]
+    assert sum(total.values()) == 2 * counts[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["train.parquet", "train-00000-of-00001.parquet"], ["only one of them", "train"]),
+        (["train.parquet", "data/train.parquet"], ["only one of them", "data"]),
+        (["a/train.parquet", "b/train.parquet"], ["only one of them", "a/train", "b/train"]),
+        (["train-0-of-2.parquet", "train-0-of-3.parquet"], ["only one of them"]),
+        (["train-0-of-1.parquet", "train-00-of-01.parquet"], ["only one of them"]),
+        (
+            ["train-0-of-3.parquet", "train-2-of-3.parquet"],
+            ["shard 1 of the 3 of train is missing"],
+        ),
+        (["train-1-of-1.parquet", "train-0-of-1.parquet"], ["train-1-of-1", "not below 1"]),
+        (["train-0-of-0.parquet", "train-1-of-0.parquet"], ["train-"]),
+        (["train_0.parquet", "a/b/train.parquet"], ["train.parquet: does not exist"]),
+    ],
+)
+def test_shards_that_are_not_clear_are_one_line(tmp_path: Path, names: list, words: list) -> None:
+    for name in ["test.parquet", *names]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_parquet(tmp_path / name, [encoded(np.zeros((32, 32), np.uint8))], [0])
+    for function in (parquet.class_counts, parquet.files, parquet.load):
+        with pytest.raises(UserError) as caught:
+            function(str(tmp_path))
+        assert_one_line(str(caught.value), *words)
+
+
+def test_a_root_that_is_no_folder_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("file", "loop", "absent"):
+        with pytest.raises(UserError, match="root") as caught:
+            parquet.files(str(tmp_path / name))
+        assert_one_line(str(caught.value), tmp_path / name)
 
 
 def test_parquet_label_without_test_images_counts_zero(tmp_path: Path) -> None:
@@ -578,6 +693,30 @@ def test_altered_cifar10_is_one_line_and_no_output(
     assert not output.parent.exists()
 
 
+class Trap:
+    """What creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["data_batch_1", "test_batch", "batches.meta"])
+def test_a_pickle_of_somebody_else_is_never_loaded(
+    fake_cifar10: np.ndarray, tmp_path: Path, name: str
+) -> None:
+    sprung = tmp_path / "sprung"
+    trap = pickle.dumps(Trap(sprung))
+    (tmp_path / cifar10.FILES / name).write_bytes(trap)
+    with pytest.raises(UserError, match="checksums"):
+        cifar10.load(str(tmp_path))
+    assert not sprung.exists()
+    pickle.loads(trap)
+    assert sprung.exists()  # it would have been
+
+
 def test_cifar10_that_cannot_be_downloaded_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -670,7 +809,7 @@ def test_real_cifar10_photographs() -> None:
     counts = dict.fromkeys(range(10), 5000), dict.fromkeys(range(10), 1000)
     assert parquet.class_counts(str(REAL)) == counts
     # Decoding the smaller file is enough: both are read by the same lines.
-    images, labels = parquet._read(REAL / "test.parquet")
+    images, labels = parquet._read([REAL / "test.parquet"])
     assert images.shape == (10_000, 3, 32, 32)
     spec = data_spec(source="parquet", root=str(REAL), n_train=1000, n_test=400)
     split = prepare(spec, Images(images, labels))

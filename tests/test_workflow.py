@@ -97,28 +97,6 @@ def test_one_more_block_trains_that_block_only(study):
     assert {path.parts[-2:][0] for path in after if "block=1" in str(path)} >= {"block=1"}
 
 
-def test_parts_from_two_clones_merge_and_nothing_is_trained_again(study, tmp_path):
-    other = tmp_path / "other"
-    copy_repository(other)
-    for folder in (study, other):
-        overlay(folder, "[0.9, 1.3]", "[0.9, 1.3, 1.1]")
-    point = "recipe=cnn6/wd=0.001/init=1.1/noise=0/n=40/batch=20/lr=0.03"
-    new = f"results/tiny/metrics/margins/{point}/block=0.parquet"
-    assert snakemake(other, new).returncode == 0
-    before = digests(study)
-    merged = subprocess.run(
-        ["make", "merge", f"FROM={other}"], cwd=study, capture_output=True, text=True, check=False
-    )
-    assert merged.returncode == 0, merged.stdout + merged.stderr
-    assert {path: digests(study)[path] for path in before} == before
-    assert set(planned(study)) == {"aggregate", "figure3", "claims"}
-    refused = subprocess.run(
-        ["make", "merge", f"FROM={tmp_path}"], cwd=study, capture_output=True, text=True
-    )
-    assert refused.returncode != 0
-    assert "not a clone" in refused.stdout
-
-
 OWN = """
 datasets:
   mnist-parity: {source: parquet, root: images, classes: [0, 1], n_test: 10}

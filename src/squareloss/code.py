@@ -25,7 +25,7 @@ def _file(module: str) -> Path | None:
 def _imports(path: Path) -> frozenset[Path]:
     """Files of ours that the import statements in `path` name, packages on the way included."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -10,10 +10,18 @@ import difflib
 import importlib
 import itertools
 import json
+import os
 import pkgutil
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 import squareloss.data.sources
 import squareloss.networks
@@ -42,6 +50,22 @@ def _as_groups(value: object) -> object:
     return [_as_list(group) for group in value] if isinstance(value, list | tuple) else value
 
 
+def _as_path(value: str) -> str:
+    """One spelling of a path, so that what is there is not looked for under another name."""
+    path = os.path.normpath(os.path.expanduser(value)) if value else ""
+    if path.startswith("~"):
+        raise ValueError("there is no such user's home; give the whole path")
+    return path
+
+
+def _names_a_folder(path: str) -> str:
+    if path in ("", "."):
+        raise ValueError("must name a folder, e.g. results")
+    return path
+
+
+FilePath = Annotated[str, AfterValidator(_as_path)]
+
 T = TypeVar("T")
 # One value may stand without brackets.
 Values = Annotated[tuple[T, ...], BeforeValidator(_as_list), Field(min_length=1)]
@@ -52,7 +76,7 @@ class Dataset(Strict):
 
     source: Name = Field(description="a module of squareloss.data.sources")
     title: str = Field(description="how figures name the data")
-    root: str = Field("", description="folder of the source's files, where it has any")
+    root: FilePath = Field("", description="folder of the source's files, where it has any")
     classes: Annotated[
         tuple[tuple[Annotated[Integer, Field(ge=0)], ...], ...], BeforeValidator(_as_groups)
     ] = Field(description="one entry a class: a label, or a list of labels merged into one class")
@@ -104,7 +128,7 @@ class Study(Strict):
     """All of `config.yaml`."""
 
     study: Name = Field(description="results go to <results>/<study>/")
-    results: str = "results"
+    results: Annotated[FilePath, AfterValidator(_names_a_folder)] = "results"
     seed: Integer = 0
     replicates: Count = Field(description="independent seeds of every run")
     block_size: Count = Field(description="replicates trained by one job")
@@ -310,6 +334,12 @@ def _one_line(error: ValidationError) -> str:
         message = f"unknown key; {hint}allowed: {', '.join(allowed)}"
     elif problem["type"] == "missing":
         message = "is required and missing"
+    elif problem["type"] == "string_type" and problem["input"] is not None:
+        # 2024, 1e3 and yes are read as something else than text.
+        message = (
+            f"must be text, got {problem['input']!r}; quote it in a file, "
+            "or choose a name that is no number"
+        )
     else:
         value = problem["input"]
         shown = f", got {value!r}" if isinstance(value, str | int | float | None) else ""

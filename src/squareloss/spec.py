@@ -172,7 +172,7 @@ class DataSpec(Strict):
 def read_spec(path: str) -> RunSpec:
     """The spec that a run.json records. Raises `UserError` if the file is damaged."""
     try:
-        return RunSpec.model_validate(json.loads(Path(path).read_text())["spec"])
+        return RunSpec.model_validate(json.loads(Path(path).read_text(encoding="utf-8"))["spec"])
     except (ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{path}: not the record of a run ({reason}); train again") from None

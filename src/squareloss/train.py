@@ -187,7 +187,7 @@ def main() -> None:
         )
         with whole(args.run) as temporary:
             run = record(spec, block, time.perf_counter() - start)
-            temporary.write_text(json.dumps(run, indent=1) + "\n")
+            temporary.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def load(root: str) -> Images:
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as file:
+    with open(folder / ".lock", "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -78,7 +78,11 @@ def _download(folder: Path) -> None:
 
 
 def _read(folder: Path) -> Images:
-    """Both sets; raises `RuntimeError` (torchvision's) if a checksum differs."""
+    """Both sets; raises `RuntimeError` (torchvision's) if a checksum differs.
+
+    torchvision compares the checksum of every file before it unpickles the first: a pickle that
+    somebody else put there could run any command.
+    """
     from torchvision.datasets import CIFAR10
 
     train, test = CIFAR10(folder, train=True), CIFAR10(folder, train=False)

@@ -1,12 +1,16 @@
 """Any data set of 32 x 32 images in the Parquet layout of dataset hubs.
 
-Origin: the user's files. `root` holds train.parquet and test.parquet, one row an image, with the
-columns `img` or `image` (struct of `bytes`, an encoded PNG or JPEG, and `path`, unused) and `label`
-(integers from 0). Licence and citation are those of the data; copies that were re-encoded, as JPEG
-for instance, do not have the pixels of the original: say so in the `title` of the data set.
+Origin: the user's files, as hubs offer them. `root`, or one folder in it, holds train.parquet and
+test.parquet, or each of them in shards: train-00000-of-00002.parquet and so on, which are one table
+in the order of their numbers. One row is an image, with the columns `img` or `image` (struct of
+`bytes`, an encoded PNG or JPEG, and `path`, unused) and `label` or `fine_label` (integers from 0).
+Licence and citation are those of the data; copies that were re-encoded, as JPEG for instance, do
+not have the pixels of the original: say so in the `title` of the data set.
 """
 
 import io
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +22,24 @@ from squareloss.data.images import SIDE, Images
 from squareloss.errors import UserError
 
 IMAGE_COLUMNS = ("img", "image")
-LABEL_COLUMN = "label"
+LABEL_COLUMNS = ("label", "fine_label")
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "WEBP",
+    "BMP",
+)  # Pillow's others may run programs, or decode to learn a size
 
 
 def class_counts(root: str) -> tuple[dict[int, int], dict[int, int] | None]:
     """Images per label of the train set, train and test; reads the label columns only."""
-    train, test = (_count(path) for path in _paths(root))
+    train, test = (_count(_shards(root, part)) for part in ("train", "test"))
     return train, {label: test.get(label, 0) for label in train}
 
 
 def files(root: str) -> list[str]:
-    """The user's files: another content is another data set."""
-    return [str(path) for path in _paths(root)]
+    """The user's files, every shard: another content is another data set."""
+    return [str(path) for part in ("train", "test") for path in _shards(root, part)]
 
 
 def load(root: str) -> Images:
@@ -37,54 +47,112 @@ def load(root: str) -> Images:
 
     Raises `UserError` that names the file if one is missing, damaged or laid out otherwise.
     """
-    train, test = _paths(root)
+    train, test = _shards(root, "train"), _shards(root, "test")
     train_images, train_labels = _read(train)
     test_images, test_labels = _read(test)
     if train_images.shape[1] != test_images.shape[1]:
-        raise UserError(f"{test}: one of it and {train.name} is grey and the other in colour")
+        raise UserError(f"{test[0]}: one of it and {train[0].name} is grey and the other in colour")
     return Images(train_images, train_labels, test_images, test_labels)
 
 
-def _paths(root: str) -> tuple[Path, Path]:
+def _shards(root: str, part: str) -> list[Path]:
+    """The files of `part`, train or test, in their order.
+
+    Raises `UserError` if there is none, if it is not clear which are meant, or if a shard is
+    missing.
+    """
     if not root:
         raise UserError(
             "datasets.<name>.root: source parquet needs the folder of train.parquet and "
             "test.parquet"
         )
-    return Path(root) / "train.parquet", Path(root) / "test.parquet"
+    pattern = re.compile(rf"{part}(-(?P<number>\d+)-of-(?P<count>\d+))?\.parquet")
+    found = [(path, name) for path in _near(Path(root)) if (name := pattern.fullmatch(path.name))]
+    if not found:
+        raise UserError(
+            f"{Path(root) / part}.parquet: does not exist, nor {part}-00000-of-....parquet there "
+            "or in a folder below; set datasets.<name>.root to the folder it is in"
+        )
+    first = found[0][0]
+    kinds = {(path.parent, name["count"] and int(name["count"])) for path, name in found}
+    by_number = {int(name["number"] or 0): path for path, name in found}
+    if len(kinds) > 1 or len(by_number) < len(found):
+        raise UserError(
+            f"{first} and {found[-1][0]}: only one of them can be the {part} set; keep one of them "
+            "below datasets.<name>.root"
+        )
+    [(folder, count)] = kinds
+    for number in range(count or 1):
+        if number not in by_number:
+            raise UserError(f"{folder}: shard {number} of the {count} of {part} is missing")
+    if len(by_number) > (count or 1):
+        raise UserError(f"{by_number[max(by_number)]}: its number is not below {count}")
+    for path in by_number.values():
+        if not path.is_file():
+            raise UserError(f"{path}: is not a file; put the data set's file in its place")
+    return [by_number[number] for number in sorted(by_number)]
 
 
-def _count(path: Path) -> dict[int, int]:
-    labels, counts = np.unique(_labels(path, _columns(path, [LABEL_COLUMN])), return_counts=True)
-    return dict(zip(labels.tolist(), counts.tolist(), strict=True))
+def _near(root: Path) -> list[Path]:
+    """What lies in `root` and in the folders in it, sorted."""
+    try:
+        there = sorted(root.iterdir())
+        folders = [path for path in there if path.is_dir() and not path.name.startswith(".")]
+        return there + [path for folder in folders for path in sorted(folder.iterdir())]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(
+            f"datasets.<name>.root: {error.filename}: {error.strerror}; name a folder that can be "
+            "read"
+        ) from None
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (N, channels, 32, 32) and labels int64 (N,) of one file."""
-    table = _columns(path, [LABEL_COLUMN, *IMAGE_COLUMNS])
-    labels = _labels(path, table)
-    name = next((name for name in IMAGE_COLUMNS if name in table.column_names), None)
-    if name is None:
-        raise UserError(f"{path}: has no column {' or '.join(IMAGE_COLUMNS)}")
+def _count(paths: list[Path]) -> dict[int, int]:
+    labels = np.concatenate([_labels(path, _columns(path, LABEL_COLUMNS)) for path in paths])
+    values, counts = np.unique(labels, return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def _read(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 (N, channels, 32, 32) and labels int64 (N,) of the shards of one set."""
+    images, labels = [], []
+    for path in paths:
+        table = _columns(path, (*LABEL_COLUMNS, *IMAGE_COLUMNS))
+        labels.append(_labels(path, table))
+        images += _images(path, table)
+    if any(image.ndim == 3 for image in images):
+        stacked = np.stack([_rgb(image) for image in images]).transpose(0, 3, 1, 2)
+    else:
+        stacked = np.stack(images)[:, None]
+    return np.ascontiguousarray(stacked), np.concatenate(labels)
+
+
+def _images(path: Path, table: Any) -> list[np.ndarray]:
+    """The images of one file, each as `_decode` gives it."""
+    name = _only(path, table, IMAGE_COLUMNS)
     column = table[name]
     if not pa.types.is_struct(column.type) or column.type.get_field_index("bytes") < 0:
         raise UserError(f"{path}: column {name}: must be a struct with a field `bytes`")
-    images = [
-        _decode(path, row, None if image is None else image["bytes"])
-        for row, image in enumerate(column.to_pylist())
-    ]
-    if any(image.ndim == 3 for image in images):
-        images = [_rgb(image) for image in images]
-        stacked = np.stack(images).transpose(0, 3, 1, 2)
-    else:
-        stacked = np.stack(images)[:, None]
-    return np.ascontiguousarray(stacked), labels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of large images: those are refused
+        return [
+            _decode(path, row, None if image is None else image["bytes"])
+            for row, image in enumerate(column.to_pylist())
+        ]
 
 
-def _columns(path: Path, names: list[str]) -> Any:
+def _only(path: Path, table: Any, names: tuple[str, ...]) -> str:
+    """Which one of the columns `names` a table has."""
+    there = [name for name in names if name in table.column_names]
+    if len(there) != 1:
+        has = f"both columns {' and '.join(there)}: keep one" if there else "no column "
+        raise UserError(f"{path}: has {has}{'' if there else ' or '.join(names)}")
+    return there[0]
+
+
+def _columns(path: Path, names: tuple[str, ...]) -> Any:
     """Those of the columns `names` that the file has, as an Arrow table."""
-    if not path.is_file():
-        raise UserError(f"{path}: does not exist; set datasets.<name>.root to the folder it is in")
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read([name for name in names if name in file.schema_arrow.names])
@@ -98,11 +166,10 @@ def _columns(path: Path, names: list[str]) -> Any:
 
 def _labels(path: Path, table: Any) -> np.ndarray:
     """The label column as int64 (N,)."""
-    if LABEL_COLUMN not in table.column_names:
-        raise UserError(f"{path}: has no column {LABEL_COLUMN}")
-    column = table[LABEL_COLUMN]
+    name = _only(path, table, LABEL_COLUMNS)
+    column = table[name]
     if not pa.types.is_integer(column.type) or column.null_count or not len(column):
-        raise UserError(f"{path}: column {LABEL_COLUMN}: must be one integer an image, none empty")
+        raise UserError(f"{path}: column {name}: must be one integer an image, none empty")
     return column.to_numpy().astype(np.int64)
 
 
@@ -113,17 +180,18 @@ def _decode(path: Path, row: int, data: bytes | None) -> np.ndarray:
     if not data:
         raise UserError(f"{path}: row {row}: holds no image bytes")
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            # By the header, before anything is decoded: a small file may hold a huge image.
+            size = image.size
+            if size == (SIDE, SIDE):
+                return np.asarray(image if image.mode == "L" else image.convert("RGB"))
     except Exception as error:  # each decoder of Pillow has exceptions of its own
         reason = type(error).__name__
         raise UserError(
             f"{path}: row {row}: image cannot be decoded ({reason}); fetch the file again"
         ) from None
-    if pixels.shape[:2] != (SIDE, SIDE):
-        height, width = pixels.shape[:2]
-        raise UserError(f"{path}: row {row}: image is {width} x {height}; must be {SIDE} x {SIDE}")
-    return pixels
+    width, height = size
+    raise UserError(f"{path}: row {row}: image is {width} x {height}; must be {SIDE} x {SIDE}")
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:
