@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from squareloss.architecture import Conv, Linear, weight_shapes
 from squareloss.layers import forward
-from squareloss.metrics.margins import lead
+from squareloss.metrics.lead import lead
 from squareloss.metrics.operators import (
     copies,
     overlap,
@@ -20,7 +20,7 @@ from squareloss.metrics.operators import (
     widest,
 )
 from squareloss.tables.aggregate import BOUND_COLUMNS
-from squareloss.tables.metrics import BOUNDS as TABLE
+from squareloss.tables.bounds import BOUNDS as TABLE
 from squareloss.theory.bounds import BOUNDS, Measures, evaluate_bounds, rademacher_peeling
 
 NETWORK = Measures(
@@ -111,7 +111,7 @@ def test_every_bound_by_hand():
     confidence = 3 * math.sqrt(math.log(2 * 501**2 / 0.05) / 20000)
     peeling = (math.sqrt(6 * math.log(2)) + 1) / 100
     assert rademacher_peeling(3, 10000) == pytest.approx(peeling)
-    values = {name: bound(NETWORK) for name, bound in BOUNDS.items()}
+    values = {name: bound.formula(NETWORK) for name, bound in BOUNDS.items()}
     assert values["eq16_eq12"] == pytest.approx(1002 * peeling + confidence)
     assert values["theorem7"] == pytest.approx(1002 * peeling + confidence)  # full rank
     assert values["eq19"] == pytest.approx(1002 * 8 / 100 + confidence)
@@ -135,20 +135,20 @@ def test_a_tree_taken_as_dense_costs_the_factors_of_eq25(layers):
     """In the limit of a large norm the bounds' ratio is that of the norms."""
     copies = tuple(2**k for k in range(layers))
     tree = replace(NETWORK, rho=1e12, layers=layers, copies=copies)
-    eq19 = BOUNDS["eq19"](tree)
-    counted, printed = BOUNDS["eq25_counted"](tree), BOUNDS["eq25_printed"](tree)
+    eq19 = BOUNDS["eq19"].formula(tree)
+    counted, printed = BOUNDS["eq25_counted"].formula(tree), BOUNDS["eq25_printed"].formula(tree)
     assert counted / eq19 == pytest.approx(2 ** (layers * (layers - 1) / 4), rel=1e-6)
     assert printed / eq19 == pytest.approx(2 ** (layers * (layers + 1) / 4), rel=1e-6)
 
 
 def test_low_rank_lowers_the_complexity_by_its_root():
-    full = BOUNDS["theorem7"](replace(NETWORK, rho=1e12))
-    low = BOUNDS["theorem7"](replace(NETWORK, rho=1e12, rank_shares=(0.25, 1.0, 0.25)))
+    full = BOUNDS["theorem7"].formula(replace(NETWORK, rho=1e12))
+    low = BOUNDS["theorem7"].formula(replace(NETWORK, rho=1e12, rank_shares=(0.25, 1.0, 0.25)))
     assert low / full == pytest.approx(1 / 4, rel=1e-6)
 
 
 def test_a_margin_that_is_not_positive_has_no_spectral_bound():
-    assert math.isnan(BOUNDS["bartlett"](replace(NETWORK, margin=0.0)))
+    assert math.isnan(BOUNDS["bartlett"].formula(replace(NETWORK, margin=0.0)))
 
 
 def test_rows_of_the_bounds_table():

@@ -37,16 +37,16 @@ from squareloss.figures import (
 )
 from squareloss.regression import regress
 from squareloss.small import flow_rows
-from squareloss.tables.aggregate import BOUND_COLUMNS, LAYER_COLUMNS
+from squareloss.tables.aggregate import BOUND_COLUMNS, LAYER_COLUMNS, SPREAD
+from squareloss.tables.collapse import COLLAPSE
 from squareloss.tables.history import HISTORY
-from squareloss.tables.metrics import COLLAPSE
 
 EPOCHS = 20
 SNAPSHOTS = [0, 1, 4, 20]
 HISTORY_COLUMNS = [column.name for column in HISTORY.columns if column.type == "float64"]
 AT_SNAPSHOTS = [column.name for column in (*COLLAPSE.columns, *LAYER_COLUMNS, *BOUND_COLUMNS)]
 DELTA = 0.02
-MEASURED = HISTORY_COLUMNS + AT_SNAPSHOTS
+MEASURED = [*HISTORY_COLUMNS, SPREAD.name, *AT_SNAPSHOTS]
 
 
 def identity(decay=0.001, init=0.9, noise=0.0, n=1000, recipe="cnn6"):
@@ -61,13 +61,28 @@ def identity(decay=0.001, init=0.9, noise=0.0, n=1000, recipe="cnn6"):
     }
 
 
+TRAINED = {
+    "dataset": "cifar10-1v2",
+    "network": "cnn6",
+    "width": 1.0,
+    "normalization": "wn",
+    "loss": "square",
+    "optimizer": "sgd",
+}
+
+
 def run(seed, replicates=3, diverged=(), classes=2, **point):
-    """Aggregate rows of one run: random positive numbers, no training error at the end."""
+    """Aggregate rows of one run: random positive numbers, no training error at the end.
+
+    `point` may hold settings of the recipe, too, which then is named after them.
+    """
     rng = np.random.default_rng(seed)
-    parts = []
+    parts, settings = [], {name: point.pop(name) for name in TRAINED if name in point}
+    point = ({"recipe": "-".join(settings.values())} if settings else {}) | point
+    trained = TRAINED | settings
     for replicate in range(replicates):
         part = pd.DataFrame({"epoch": range(EPOCHS + 1)}).assign(replicate=replicate)
-        part = part.assign(**identity(**point), classes=classes)
+        part = part.assign(**identity(**point), classes=classes, **trained)
         for name in MEASURED:
             part[name] = rng.uniform(0.1, 1, EPOCHS + 1)
         part["rho"] = part["rho"] * 1000 * part["init_scale"]
@@ -494,11 +509,15 @@ def test_every_figure_of_one_table_draws_one_run_and_its_foot(name):
 @pytest.mark.parametrize(
     ("module", "names", "shown"),
     [
-        (figure_sgdnoise, {"recipe": ["cnn6", "gd"], "decay": [0.0, 0.001]}, "full-batch GD"),
+        (figure_sgdnoise, {"optimizer": ["sgd", "gd"], "decay": [0.0, 0.001]}, "full-batch GD"),
         (figure_randomlabels, {"noise": [0.0, 1.0]}, "100% random labels"),
-        (figure_normalization, {"recipe": ["cnn6", "lm", "bn", "none"]}, "Lagrange multiplier"),
-        (figure_loss, {"recipe": ["cnn6", "cross-entropy"]}, "cross-entropy"),
-        (figure_optimizer, {"recipe": ["plain-sgd", "gd"]}, "SGD, batch 128"),
+        (
+            figure_normalization,
+            {"normalization": ["wn", "lm", "bn", "none"]},
+            "Lagrange multiplier",
+        ),
+        (figure_loss, {"loss": ["square", "cross_entropy"]}, "cross-entropy"),
+        (figure_optimizer, {"optimizer": ["sgd", "gd"]}, "SGD, batch 128"),
     ],
 )
 def test_figures_of_statements_name_their_runs(module, names, shown):
@@ -509,17 +528,23 @@ def test_figures_of_statements_name_their_runs(module, names, shown):
 
 
 def test_snapshots_are_marked_and_lost_runs_named():
-    table = pd.concat([run(0), run(1, recipe="none", diverged=[1])])
+    table = pd.concat([run(0), run(1, normalization="none", diverged=[1])])
     figure = figure_normalization.draw(table)
     markers = {ax.get_title("left"): ax.lines[0].get_marker() for ax in figure.axes}
     assert markers["Test error"] == "" or markers["Test error"] == "None"
     assert markers["NC1: variability collapse"] == "o"
-    assert "diverged: recipe = none: 1 of 3" in words(figure)
+    assert "diverged: normalization = none: 1 of 3" in words(figure)
 
 
 def test_a_statements_figure_refuses_runs_that_differ_in_more():
     with pytest.raises(UserError, match="n_train"):
         figure_loss.draw(runs(n=[500, 1000]))
+    other_network = [run(0), run(1, loss="cross_entropy", network="cnn3")]
+    with pytest.raises(UserError, match="one network, but its table has cnn6, cnn3"):
+        figure_loss.draw(pd.concat(other_network))
+    two_for_one_loss = [run(0), run(1, recipe="b"), run(2, loss="cross_entropy", recipe="c")]
+    with pytest.raises(UserError, match="one recipe_name, but its table has cnn6, b"):
+        figure_loss.draw(pd.concat(two_for_one_loss))
 
 
 @pytest.mark.filterwarnings("error")
@@ -544,12 +569,12 @@ def test_low_rank_is_drawn_against_what_was_varied():
 
 def test_bounds_are_ordered_and_only_of_networks_that_fit():
     table = pd.concat([run(0, n=500), run(1, n=1000), run(2, n=2000)], ignore_index=True)
-    for i, name in enumerate(figure_bounds.NAMES):
-        table.loc[table["epoch"] == EPOCHS, name] = 10.0 ** (len(figure_bounds.NAMES) - i)
+    for i, name in enumerate(figure_bounds.TITLES):
+        table.loc[table["epoch"] == EPOCHS, name] = 10.0 ** (len(figure_bounds.TITLES) - i)
     table.loc[table["n_train"] == 2000, "train_error"] = 0.1
     figure = figure_bounds.draw(table)
     ticks = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
-    assert ticks == ["measured gap", *reversed(figure_bounds.NAMES.values())]
+    assert ticks == ["measured gap", *reversed(figure_bounds.TITLES.values())]
     assert "N = 2,000" not in words(figure)
     text = figure_bounds.tabulate(table)
     assert text.numbers["n_train"].tolist() == [500, 1000]

@@ -13,7 +13,8 @@ from squareloss.evaluate import margins, moments, targets
 from squareloss.layers import forward
 from squareloss.metrics.collapse import class_means, collapse
 from squareloss.metrics.rank import distance, layer_metrics
-from squareloss.tables.metrics import COLLAPSE, LAYERS
+from squareloss.tables.collapse import COLLAPSE
+from squareloss.tables.layers import LAYERS
 
 
 def orthonormal(rng, rows, columns):

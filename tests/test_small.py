@@ -31,7 +31,7 @@ from squareloss.theory.minibatch import (
     sample_speeds,
     second_singular_value,
 )
-from squareloss.theory.tree import bound_eq19, rademacher_complexity, tree
+from squareloss.theory.tree import tree_bound, rademacher_complexity, tree
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_a_finer_grid_stays_within_what_the_coarse_one_announced():
     coarse, more = rademacher_complexity(x, 24)
     fine, _ = rademacher_complexity(x, 240)
     assert coarse - 1e-12 <= fine <= coarse + more
-    assert fine < bound_eq19(x)
+    assert fine < tree_bound(x)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -224,12 +224,12 @@ def test_trees_are_below_the_bounds_of_dense_networks(layers):
     found, coarse = rademacher_complexity(x, (360, 90, 24)[layers - 1])
     dense = math.sqrt(2 ** (layers * (layers - 1) / 2))
     assert found + coarse < dense * rademacher_peeling(layers, 6)
-    assert 2 * (found + coarse) < bound_eq19(x)  # Definition 1 has 2/m
+    assert 2 * (found + coarse) < tree_bound(x)  # Definition 1 has 2/m
 
 
 def test_eq19_by_hand():
     x = np.array([[1.0, 2.0, 2.0, 0.0], [4.0, 0.0, 0.0, 0.0]])  # squares 9 + 16
-    assert bound_eq19(x) == pytest.approx(4 * 5 / 2)
+    assert tree_bound(x) == pytest.approx(4 * 5 / 2)
 
 
 def test_turning_the_last_layer_where_no_feature_points_changes_nothing():

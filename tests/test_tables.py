@@ -1,5 +1,8 @@
 """The Parquet tables: what is written comes back, with types and metadata, and is documented."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +10,16 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from squareloss.aggregate import aggregate, write
-from squareloss.spec import Point
-from squareloss.tables.aggregate import AGGREGATE
+from squareloss.aggregate import aggregate, averages, write
+from squareloss.spec import Point, Recipe
+from squareloss.tables.aggregate import AGGREGATE, AVERAGED
+from squareloss.tables.claims import CLAIMS
 from squareloss.tables.document import TABLES, document
 from squareloss.tables.history import HISTORY
-from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS
+from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
 from squareloss.tables.parts import read
 from squareloss.tables.schema import IDENTITY
-from squareloss.tables.small import PLAIN
+from squareloss.tables.small import FLOW, MINIBATCH, TREE
 from squareloss.theory.bounds import BOUNDS as BOUND_FORMULAS
 
 POINT = Point(
@@ -27,6 +31,8 @@ POINT = Point(
     batch_size=32,
     learning_rate=0.03,
 )
+RECIPE = Recipe(dataset="d", network="cnn6", width=0.5, normalization="lm", epochs=2)
+RECIPES = {"cnn6": RECIPE.model_dump()}
 # Values that a narrower or wider type would change.
 SAMPLES = {
     "float64": [0.1, 1e300, float("nan")],
@@ -154,7 +160,7 @@ def to_join(tmp_path):
 
 def test_aggregate_has_the_columns_types_and_metadata_of_its_schema(to_join, tmp_path):
     path = tmp_path / "aggregate.parquet"
-    write(path, aggregate(*to_join))
+    write(path, aggregate(RECIPES, *to_join), AGGREGATE)
     assert pq.read_schema(path).equals(AGGREGATE.schema(), check_metadata=True)
     assert pq.read_schema(path).field("delta").metadata[b"meaning"] == b"failure probability"
     frame = pd.read_parquet(path)
@@ -166,7 +172,7 @@ def test_aggregate_has_the_columns_types_and_metadata_of_its_schema(to_join, tmp
 
 def test_aggregate_is_nan_where_there_is_no_snapshot(to_join, tmp_path):
     path = tmp_path / "aggregate.parquet"
-    write(path, aggregate(*to_join))
+    write(path, aggregate(RECIPES, *to_join), AGGREGATE)
     stored = pq.read_table(path)
     assert all(column.null_count == 0 for column in stored.columns)
     one = stored.to_pandas().query("replicate == 0")
@@ -179,6 +185,11 @@ def test_aggregate_is_nan_where_there_is_no_snapshot(to_join, tmp_path):
         "rank_1e-3": [2.5, nan, 2.5],
         "max_norm": [5.0, nan, 5.0],
         "delta": [0.02, nan, 0.02],
+        "margin_spread": [nan, 1.0, 1.0],
+        "width": [0.5] * 3,
+        "network": ["cnn6"] * 3,
+        "normalization": ["lm"] * 3,
+        "loss": ["square"] * 3,
     }
     for name, values in expected.items():
         np.testing.assert_array_equal(one[name], values, err_msg=name)
@@ -188,19 +199,53 @@ def test_a_network_that_diverged_has_no_mean_rank(to_join):
     history, collapse, layers, bounds = to_join
     gone = layers["replicate"] == 1
     layers.loc[gone, "effective_rank"], layers.loc[gone, "rank_1e-3"] = np.nan, 0
-    table = aggregate(history, collapse, layers, bounds)
+    table = aggregate(RECIPES, history, collapse, layers, bounds)
     means = table[table["epoch"] == 2].set_index("replicate")["rank_1e-3"]
     np.testing.assert_array_equal(means.loc[[0, 1]], [2.5, np.nan])
+
+
+def test_the_last_layer_is_that_of_each_run():
+    """A network of two layers and one of four in one table: layers 1, and 1 to 3, are averaged."""
+    rows = [
+        {name: 0.0 for name in AVERAGED}
+        | POINT.model_dump()
+        | {"replicate": 0, "epoch": 0, "layer": layer, "n_train": n, "stable_rank": 10.0**layer}
+        for n, depth in ((100, 2), (200, 4))
+        for layer in range(1, depth + 1)
+    ]
+    means = averages(pd.DataFrame(rows)).set_index("n_train")["stable_rank"]
+    assert means.to_dict() == {100: 10.0, 200: 370.0}
+
+
+def test_the_job_writes_both_tables(to_join, tmp_path):
+    parts = [
+        w
+        for t in METRICS
+        if t is not MARGINS
+        for w in (f"--{t.name}", tmp_path / f"{t.name}.parquet")
+    ]
+    command = [sys.executable, "-m", "squareloss.aggregate", "--recipes", json.dumps(RECIPES)]
+    command += ["--history", tmp_path / "history.parquet", *parts]
+    command += ["--output", tmp_path / "a.parquet", "--output-layers", tmp_path / "b.parquet"]
+    subprocess.run([str(word) for word in command], check=True)
+    expected = aggregate(RECIPES, *to_join)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "a.parquet"), expected, check_dtype=False
+    )
+    layers = pd.read_parquet(tmp_path / "b.parquet")
+    keys = ["replicate", "epoch", "layer"]
+    assert len(layers) == len(to_join[2])
+    assert layers[keys].to_numpy().tolist() == sorted(to_join[2][keys].to_numpy().tolist())
 
 
 def test_aggregate_refuses_a_bound_without_a_column(to_join):
     history, collapse, layers, bounds = to_join
     renamed = bounds.replace({"bound": {"eq16_printed": "surprise"}})
     with pytest.raises(KeyError, match=r"eq16_printed.*surprise"):
-        aggregate(history, collapse, layers, renamed)
+        aggregate(RECIPES, history, collapse, layers, renamed)
 
 
-@pytest.mark.parametrize("table", PLAIN, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [FLOW, MINIBATCH, TREE, CLAIMS], ids=lambda table: table.name)
 def test_tables_that_are_not_of_runs(table, tmp_path):
     section = document().split(f"## `{table.name}`")[1].split("\n## ")[0]
     assert all(f"| `{column.name}` |" in section for column in table.columns)

@@ -20,6 +20,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationError,
+    create_model,
     model_validator,
 )
 
@@ -32,12 +33,10 @@ from squareloss.spec import (
     Count,
     Integer,
     Name,
-    NonNegative,
     Positive,
     Real,
     Recipe,
     Schedule,
-    Share,
     Strict,
 )
 
@@ -99,16 +98,15 @@ class Baseline(Coordinates):
     recipe: Name
 
 
-class Sweep(Strict):
-    """A grid: every combination of the values listed; what is not listed is the baseline's."""
+_lists: Any = {"recipe": (Values[Name], ())} | {
+    name: (Values[Annotated[field.annotation, *field.metadata]], ())  # type: ignore[name-defined]
+    for name, field in Coordinates.model_fields.items()
+}
+_Values = create_model("_Values", __base__=Strict, **_lists)
 
-    recipe: Values[Name] = ()
-    weight_decay: Values[NonNegative] = ()
-    init_scale: Values[Positive] = ()
-    label_noise: Values[Share] = ()
-    n_train: Values[Count] = ()
-    batch_size: Values[Count] = ()
-    learning_rate: Values[Positive] = ()
+
+class Sweep(_Values):  # type: ignore[misc, valid-type]
+    """A grid: every combination of the values listed; what is not listed is the baseline's."""
 
     def grid(self, baseline: Baseline) -> dict[str, tuple]:
         """Values of every coordinate, the baseline's where the sweep has none."""

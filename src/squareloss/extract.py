@@ -19,7 +19,7 @@ from squareloss.data.split import Split, inputs, read_split
 from squareloss.errors import run_stage
 from squareloss.evaluate import error, margins
 from squareloss.metrics.collapse import collapse
-from squareloss.metrics.margins import lead
+from squareloss.metrics.lead import lead
 from squareloss.metrics.operators import copies, overlap, sides, spectral_complexity, widest
 from squareloss.metrics.rank import distance, layer_metrics
 from squareloss.snapshots import Snapshot, open_snapshots

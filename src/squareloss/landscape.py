@@ -21,7 +21,7 @@ from squareloss.errors import run_stage
 from squareloss.evaluate import moments
 from squareloss.snapshots import Snapshot, open_snapshots
 from squareloss.spec import RunSpec, read_spec
-from squareloss.tables.metrics import LANDSCAPE
+from squareloss.tables.landscape import LANDSCAPE
 
 POSITIONS = 41  # along the arc, ends included
 

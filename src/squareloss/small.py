@@ -37,7 +37,7 @@ from squareloss.theory.minibatch import (
     sample_speeds,
     second_singular_value,
 )
-from squareloss.theory.tree import bound_eq19, rademacher_complexity
+from squareloss.theory.tree import tree_bound, rademacher_complexity
 
 Rows = list[dict[str, Any]]
 DECAY = 1e-3
@@ -123,7 +123,7 @@ def tree_rows(replicate: int) -> Rows:
     for layers, angles in ((1, 720), (2, 180), (3, 36)):
         x = generator.normal(size=(8, 2**layers))
         found, coarse = rademacher_complexity(x, angles)
-        bound = bound_eq19(x)
+        bound = tree_bound(x)
         row = {"layers": layers, "complexity": found, "coarse": coarse, "bound": bound}
         rows.append({"replicate": replicate} | row)
     return rows

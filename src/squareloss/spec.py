@@ -8,8 +8,9 @@ nothing.
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, cast
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -79,7 +80,9 @@ class Recipe(Strict):
     images: Literal["standardized", "unit_norm"] = Field(
         "standardized", description="per channel, or each image divided by its L2 norm"
     )
-    loss: Literal["square", "cross_entropy"] = "square"
+    loss: Literal["square", "cross_entropy"] = Field(
+        "square", description="the paper's loss, or the cross-entropy to compare with"
+    )
     weight_decay_on: Literal["rho", "weights"] = Field(
         "rho", description="lambda rho_top^2 (the paper's words), or SGD decay of every parameter"
     )
@@ -94,8 +97,8 @@ class Recipe(Strict):
     epochs: Count
     snapshots: Annotated[Integer, Field(ge=3)] = Field(
         12,
-        description="how many epochs keep their weights: 0, log-spaced ones up to half of training, "
-        "and the last",
+        description="how many epochs keep their weights: 0, log-spaced ones up to half of "
+        "training, and the last",
     )
     evaluate_every: Count = Field(1, description="epochs between two rows of `history`")
 
@@ -127,15 +130,48 @@ class Recipe(Strict):
         )
 
 
-class Coordinates(Strict):
-    """What a sweep may vary besides the recipe."""
+@dataclass(frozen=True)
+class Axis:
+    """What a coordinate of a run is called in paths and in figures, and its unit."""
 
-    weight_decay: NonNegative
-    init_scale: Positive
-    label_noise: Share
-    n_train: Count
-    batch_size: Count
-    learning_rate: Positive
+    key: str
+    symbol: str
+    unit: str = "1"
+    equation: str = ""  # of the paper, where it is defined
+
+
+class Coordinates(Strict):
+    """What a sweep may vary besides the recipe, in the order of the folders of a run's path."""
+
+    weight_decay: Annotated[
+        NonNegative,
+        Axis("wd", "λ", equation="Eq. 1"),
+        Field(description="lambda of the penalty on rho_top"),
+    ]
+    init_scale: Annotated[
+        Positive,
+        Axis("init", "init"),
+        Field(description="what the initialisation law is multiplied by"),
+    ]
+    label_noise: Annotated[
+        Share, Axis("noise", "r"), Field(description="share of training samples with random labels")
+    ]
+    n_train: Annotated[Count, Axis("n", "N", "samples"), Field(description="training samples N")]
+    batch_size: Annotated[
+        Count, Axis("batch", "batch", "samples"), Field(description="minibatch size")
+    ]
+    learning_rate: Annotated[
+        Positive, Axis("lr", "rate"), Field(description="initial learning rate")
+    ]
+
+
+def coordinates() -> list[tuple[str, type, Axis, str]]:
+    """Name, type, names elsewhere and meaning of each coordinate."""
+    found = []
+    for name, field in Coordinates.model_fields.items():
+        [axis] = [data for data in field.metadata if isinstance(data, Axis)]
+        found.append((name, cast(type, field.annotation), axis, str(field.description)))
+    return found
 
 
 class Point(Coordinates):

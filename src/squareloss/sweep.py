@@ -12,18 +12,10 @@ from collections.abc import Iterable
 import pandas as pd
 
 from squareloss.config import Study
-from squareloss.spec import DataSpec, Point, RunSpec
+from squareloss.spec import DataSpec, Point, RunSpec, coordinates
 
-# Short path key -> field of `Point`. The order is the order of the folders.
-POINT_KEYS = {
-    "recipe": "recipe_name",
-    "wd": "weight_decay",
-    "init": "init_scale",
-    "noise": "label_noise",
-    "n": "n_train",
-    "batch": "batch_size",
-    "lr": "learning_rate",
-}
+# Key in a path -> field of `Point`, in the order of the folders.
+POINT_KEYS = {"recipe": "recipe_name", **{axis.key: name for name, _, axis, _ in coordinates()}}
 
 
 def path_value(value: str | float) -> str:

@@ -19,8 +19,8 @@ from squareloss.claims import section3, section4, section5, section6, section7
 from squareloss.claims.claim import judge
 from squareloss.errors import run_stage
 from squareloss.files import whole
+from squareloss.tables.claims import CLAIMS as TABLE
 from squareloss.tables.parts import read
-from squareloss.tables.small import CLAIMS as TABLE
 
 SECTIONS = (section3, section4, section5, section6, section7)
 CLAIMS = [claim for section in SECTIONS for claim in section.CLAIMS]

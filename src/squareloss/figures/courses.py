@@ -51,13 +51,13 @@ def draw(
     """
     style.check_sweep(table, *by)
     partners = [name for name in by if name != "weight_decay"] or by
-    groups = [key for key, _ in table.groupby(partners)]
+    groups = [key for key, _ in table.groupby(partners, sort=False)]
     figure = style.canvas(2.7 * len(panels) + 2, 3.3)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for ax, panel in zip(axes, panels, strict=True):
         if panel.log:
             ax.set_yscale("log")
-        for key, run in table.groupby(by, sort=True):
+        for key, run in table.groupby(by, sort=False):
             names = dict(zip(by, key, strict=True))
             partner = tuple(names[name] for name in partners)
             values = run[run[panel.column] > 0] if panel.log else run

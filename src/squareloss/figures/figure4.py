@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from squareloss.figures import style
+from squareloss.tables.runs import last_epoch
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw Figure 4: 1/rho and test error of the last epoch for each share of random labels."""
     style.check_sweep(table, "label_noise")
-    last = style.last_epoch(table)
+    last = last_epoch(table)
     last = last.assign(inverse_rho=1 / last["rho"])
     shares = sorted(table["label_noise"].unique())
     figure = style.canvas(7.2, 3.2)

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from squareloss.figures import style
 from squareloss.figures.style import Tabulation
 from squareloss.regression import Regression, regress
+from squareloss.tables.runs import last_epoch
 
 # lambda -> what the paper prints for it. Its p-values belong to 4 and 5 initialisations.
 PAPER = {
@@ -35,7 +36,7 @@ PAPER = {
 
 def points(table: pd.DataFrame) -> pd.DataFrame:
     """Last epoch of each replicate, with `inverse_rho` and `test_accuracy`."""
-    last = style.last_epoch(table)
+    last = last_epoch(table)
     return last.assign(inverse_rho=1 / last["rho"], test_accuracy=1 - last["test_error"])
 
 

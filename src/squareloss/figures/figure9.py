@@ -21,6 +21,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import StrMethodFormatter
 
 from squareloss.figures import style
+from squareloss.tables.runs import RUN
 
 MEANS, WEIGHTS = style.RED, style.BLUE
 # Title, label of the y axis, whether it is a log axis, and (column, label, colour) of each curve.
@@ -111,7 +112,7 @@ def block(part: Figure | SubFigure, table: pd.DataFrame) -> None:
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw Figure 9: NC1 to NC4 and the training error; a block for each run of the table."""
-    runs = list(table.groupby(style.RUN))
+    runs = list(table.groupby(RUN))
     figure = style.canvas(9.6, 5 * len(runs) + 0.4)
     parts = figure.subfigures(len(runs), 1, squeeze=False)[:, 0]
     for part, (_, run) in zip(parts, runs, strict=True):

@@ -18,27 +18,15 @@ from matplotlib.figure import Figure
 from squareloss.figures import style
 from squareloss.figures.generalization import number
 from squareloss.figures.style import Tabulation
+from squareloss.tables.runs import last_epoch
 from squareloss.theory.bounds import BOUNDS
 
-NAMES = {
-    "eq16_printed": "Eq. 16 as printed",
-    "eq16_eq12": "Eq. 16, log of Eq. 12",
-    "theorem7": "Theorem 7: Eq. 16, low rank",
-    "eq19": "Eq. 19, no overlap",
-    "eq24": "Eq. 24, overlap",
-    "eq25_counted": "Eq. 25, dense, counted",
-    "eq25_printed": "Eq. 25, dense, printed",
-    "golowich": "Golowich et al. 2018, dense",
-    "neyshabur": "Neyshabur et al. 2015, dense",
-    "bartlett": "Bartlett et al. 2017 (constant 1)",
-    "parameters": "parameter count (constant 1)",
-}
-assert NAMES.keys() == BOUNDS.keys()
+TITLES = {bound.name: bound.title for bound in BOUNDS.values()}
 
 
 def fitted(table: pd.DataFrame) -> pd.DataFrame:
     """Last rows of the networks without training error, with their generalisation gap."""
-    last = style.last_epoch(table)
+    last = last_epoch(table)
     last = last[last["train_error"] == 0]
     return last.assign(gap=last["test_error"] - last["train_error"])
 
@@ -54,7 +42,7 @@ def panel(ax: Axes, rows: pd.DataFrame, order: list[str]) -> None:
             ax.plot(values, [y] * len(values), "o", ms=4, mfc="none", mec=colour, label=label)
     ax.axvline(1, color=style.RED, lw=1, ls=":", label="vacuous above 1")
     ax.set_xscale("log")
-    ax.set_yticks(range(len(order)), [NAMES.get(name, "measured gap") for name in order])
+    ax.set_yticks(range(len(order)), [TITLES.get(name, "measured gap") for name in order])
     ax.set_xlabel("bound on the test error (share), and the gap that was measured")
     ax.invert_yaxis()
     ax.legend()
@@ -65,12 +53,12 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
     rows = fitted(table)
     means = rows.groupby(["recipe_name", "n_train"])[["gap", *BOUNDS]].mean().reset_index()
     text = means.map(lambda value: number(value) if isinstance(value, float) else str(value))
-    return Tabulation(means, text.rename(columns=NAMES))
+    return Tabulation(means, text.rename(columns=TITLES))
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """One panel a network: bounds from the tightest down, the measured gap on top."""
-    style.check_sweep(table, "recipe_name", "n_train", "batch_size")
+    style.check_sweep(table, "network", "width", "n_train", "batch_size")
     rows = fitted(table)
     recipes = sorted(table["recipe_name"].unique())
     figure = style.canvas(9.6, 3.4 * len(recipes) + 0.4)

@@ -17,7 +17,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(*courses.ERRORS, courses.RHO, courses.NC1),
-        by=["recipe_name"],
-        label=lambda recipe: "cross-entropy" if recipe == "cross-entropy" else "square loss",
+        by=["loss"],
+        label={"square": "square loss", "cross_entropy": "cross-entropy"}.get,
         title="Square loss and cross-entropy on the same network",
     )

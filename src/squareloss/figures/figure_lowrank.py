@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from squareloss.figures import style
+from squareloss.tables.runs import last_epoch
 
 VARIED = {
     "batch_size": "batch size",
@@ -50,7 +51,7 @@ def panel(ax: Axes, last: pd.DataFrame, varied: str, column: str) -> None:
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Ranks at three tolerances (rows) against batch size, learning rate and lambda (columns)."""
     style.check_sweep(table, *VARIED)
-    last = style.last_epoch(table)
+    last = last_epoch(table)
     figure = style.canvas(9.6, 7.4)
     axes = figure.subplots(len(TOLERANCES), len(VARIED), sharex="col", sharey="row")
     for row, tolerance in zip(axes, TOLERANCES, strict=True):

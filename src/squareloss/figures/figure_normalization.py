@@ -11,7 +11,12 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import courses
 
-NAMES = {"lm": "Lagrange multiplier", "bn": "batch norm", "none": "no normalisation"}
+NAMES = {
+    "wn": "weight norm",
+    "lm": "Lagrange multiplier",
+    "bn": "batch norm",
+    "none": "no normalisation",
+}
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
@@ -20,8 +25,8 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(*courses.ERRORS, courses.RHO, courses.NC1),
-        by=["recipe_name"],
-        label=lambda recipe: NAMES.get(recipe, "weight norm"),
+        by=["normalization"],
+        label=NAMES.get,
         title="Normalisations of the same network",
         note="rho of batch norm is that of the last layer alone.",
     )

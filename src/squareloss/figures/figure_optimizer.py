@@ -15,9 +15,9 @@ from squareloss.figures import courses
 LOSS = courses.Panel("train_loss", "Training loss", "training loss (without penalty)", log=True)
 
 
-def name(recipe: str, batch: int, rate: float) -> str:
+def name(optimizer: str, batch: int, rate: float) -> str:
     """A run in the legend."""
-    return f"{'full-batch GD' if recipe == 'gd' else f'SGD, batch {batch}'}, rate {rate:g}"
+    return f"{'full-batch GD' if optimizer == 'gd' else f'SGD, batch {batch}'}, rate {rate:g}"
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
@@ -26,7 +26,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(LOSS, courses.ERRORS[1], courses.RHO, courses.NC1),
-        by=["recipe_name", "batch_size", "learning_rate"],
+        by=["optimizer", "batch_size", "learning_rate"],
         label=name,
         title="From SGD with one sample a step to gradient descent",
     )

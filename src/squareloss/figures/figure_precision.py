@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import style
 from squareloss.figures.style import Tabulation
+from squareloss.tables.runs import last_epoch
 
 MEASURES = {
     "rho": r"$\rho$",
@@ -49,7 +50,7 @@ def panel(ax: Axes, last: pd.DataFrame, measure: str, recipes: list[str]) -> Non
 
 def tabulate(table: pd.DataFrame) -> Tabulation:
     """One row a recipe and lambda: medians in full, with the range of the replicates as text."""
-    groups = style.last_epoch(table).groupby(["weight_decay", "recipe_name"])[list(MEASURES)]
+    groups = last_epoch(table).groupby(["weight_decay", "recipe_name"])[list(MEASURES)]
     low, median, high = groups.min(), groups.median(), groups.max()
     text = median.map("{:.3g}".format) + low.map(" ({:.3g} to ".format) + high.map("{:.3g})".format)
     text = text.rename(columns=MEASURES).reset_index()
@@ -61,7 +62,7 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """A panel a measure, a column a precision."""
     style.check_sweep(table, "recipe_name", "weight_decay")
-    last = style.last_epoch(table)
+    last = last_epoch(table)
     recipes = sorted(table["recipe_name"].unique())
     figure = style.canvas(9.6, 7.2)
     axes = figure.subplots(3, 3)

@@ -18,6 +18,7 @@ from squareloss.figures import style
 from squareloss.figures.figure5 import PAPER, fitted, points
 from squareloss.figures.style import Tabulation
 from squareloss.regression import Regression
+from squareloss.tables.runs import last_epoch
 
 SCALE = 0.9  # the start of Figures 8 and 10
 
@@ -44,7 +45,7 @@ MEASURES = {
 
 def at_scale(table: pd.DataFrame) -> pd.DataFrame:
     """Last rows of the replicates that start at `SCALE` with the largest lambda."""
-    last = style.last_epoch(table)
+    last = last_epoch(table)
     return last[
         (last["weight_decay"] == last["weight_decay"].max())
         & (last["init_scale"] == style.choose(last["init_scale"], [SCALE])[0])

@@ -20,7 +20,7 @@ PANELS = (
         "$\\|V_k - V_k$ one epoch before$\\|$,\nmean over $k<L$",
         log=True,
     ),
-    courses.Panel("spread", "Spread of the margins", "sd / mean of the margins", log=True),
+    courses.Panel("margin_spread", "Spread of the margins", "sd / mean of the margins", log=True),
     courses.Panel("train_loss", "Training loss", "training loss (without penalty)", log=True),
 )
 
@@ -28,12 +28,12 @@ PANELS = (
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Change of the weights in an epoch, and relative spread of the margins, against the epoch."""
     return courses.draw(
-        table.assign(spread=table["margin_sd"] / table["mean_margin"].abs()),
+        table,
         made_from,
         panels=PANELS,
-        by=["recipe_name", "weight_decay"],
-        label=lambda recipe, decay: (
-            rf"{'full-batch GD' if recipe == 'gd' else 'SGD'}, $\lambda$ = {decay:g}"
+        by=["optimizer", "weight_decay"],
+        label=lambda optimizer, decay: (
+            rf"{'full-batch GD' if optimizer == 'gd' else 'SGD'}, $\lambda$ = {decay:g}"
         ),
         title="Noise of SGD",
     )

@@ -10,6 +10,7 @@ from matplotlib.transforms import Bbox
 
 from squareloss.figures import style
 from squareloss.figures.style import Tabulation
+from squareloss.tables.runs import RUN, last_epoch
 
 BOUNDS = {"eq16_eq12": r"Eq. 16, $\log(\rho + 1)$", "eq16_printed": "Eq. 16 as printed"}
 BY = ["init_scale", "n_train"]
@@ -18,7 +19,7 @@ HEAD = ["init", "$N$", r"$\rho$", "train error", "test error", "gap", *BOUNDS.va
 
 def tail(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of the last 100 epochs, or of the last tenth of a run of fewer than 1,000 epochs."""
-    end = table.groupby(style.RUN)["epoch"].transform("max")
+    end = table.groupby(RUN)["epoch"].transform("max")
     length = (end // 10).clip(lower=1, upper=100)
     return table[table["epoch"] > end - length]
 
@@ -29,7 +30,7 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     `applies` says whether the bounds' premise holds: no training error at the last epoch.
     """
     keys = [*BY, "replicate"]
-    last = style.last_epoch(table).set_index(keys)
+    last = last_epoch(table).set_index(keys)
     one = last[["rho", *BOUNDS]].join(
         tail(table).groupby(keys)[["train_error", "test_error"]].mean()
     )

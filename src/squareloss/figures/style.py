@@ -4,7 +4,7 @@ Nothing here goes through pyplot, which would keep every figure in memory.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +16,17 @@ from matplotlib.figure import Figure
 
 from squareloss.errors import UserError
 from squareloss.files import whole
-from squareloss.tables.schema import IDENTITY
+from squareloss.spec import coordinates
+from squareloss.tables.aggregate import TRAINED
+from squareloss.tables.runs import RUN, last_epoch
 
 # Seaborn's colour-blind safe palette, and a red that tells from its blue for everybody.
 SERIES = sns.color_palette("colorblind").as_hex()
 BLUE, ORANGE, GREEN = SERIES[:3]
 RED = "#c4161c"
-RUN = [column.name for column in IDENTITY if column.name not in ("replicate", "epoch")]
-SIGNS = {"weight_decay": "λ", "init_scale": "init", "label_noise": "r", "n_train": "N"}
-SIGNS |= {"recipe_name": "recipe", "batch_size": "batch", "learning_rate": "rate"}
+# How a foot names the columns in which runs differ.
+SIGNS = {name: name for name in ("recipe_name", *TRAINED)}
+SIGNS |= {"recipe_name": "recipe", **{name: axis.symbol for name, _, axis, _ in coordinates()}}
 FOOT_SIZE = 6.5
 LATEX = str.maketrans(
     {
@@ -127,12 +129,27 @@ def save_table(table: Tabulation, prefix: str) -> None:
 
 
 def check_sweep(table: pd.DataFrame, *varied: str) -> None:
-    """Refuse a table whose runs differ in more than `varied`: their mean would mean nothing."""
-    for name in RUN:
+    """Refuse a table whose runs differ in more than `varied`: to compare them would mean nothing.
+
+    A recipe is a name for its settings, so several are taken where a setting is varied, one for
+    each value of it. Raises `UserError` naming the column.
+    """
+    settings = [name for name in TRAINED if name in table]
+    for name in (*RUN, *settings):
         values = table[name].unique()
-        if name not in varied and len(values) > 1:
-            shown = ", ".join(str(value) for value in values)
-            raise UserError(f"this figure takes one {name}, but its table has {shown}")
+        if name not in ("recipe_name", *varied) and len(values) > 1:
+            raise UserError(f"this figure takes one {name}, but its table has {_listed(values)}")
+    if "recipe_name" not in varied:
+        keys = [name for name in settings if name in varied]
+        for rows in [rows for _, rows in table.groupby(keys)] if keys else [table]:
+            recipes = rows["recipe_name"].unique()
+            if len(recipes) > 1:
+                shown = _listed(recipes)
+                raise UserError(f"this figure takes one recipe_name, but its table has {shown}")
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(str(value) for value in values)
 
 
 def choose(values: pd.Series, wanted: Sequence[float]) -> list[float]:
@@ -144,11 +161,6 @@ def choose(values: pd.Series, wanted: Sequence[float]) -> list[float]:
 def decays(table: pd.DataFrame) -> list[float]:
     """Values of lambda, the largest first, as in the paper's panels."""
     return sorted(table["weight_decay"].unique(), reverse=True)
-
-
-def last_epoch(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each run's last epoch."""
-    return table[table["epoch"] == table.groupby(RUN)["epoch"].transform("max")]
 
 
 def mean_sd(table: pd.DataFrame, by: str | list[str], column: str) -> pd.DataFrame:
@@ -203,13 +215,14 @@ def replicates(table: pd.DataFrame, *by: str) -> str:
 def missing(table: pd.DataFrame, *by: str) -> str:
     """Which runs, named by their columns `by`, lack replicates at the end, as a sentence or ""."""
     last = last_epoch(table)
-    count = table.groupby(RUN)["replicate"].nunique()
-    finite = np.isfinite(last["rho"]).groupby([last[name] for name in RUN]).sum()
+    keys = [*RUN, *(name for name in by if name not in RUN)]
+    count = table.groupby(keys)["replicate"].nunique()
+    finite = np.isfinite(last["rho"]).groupby([last[name] for name in keys]).sum()
     counts = pd.DataFrame({"all": count, "finite": finite}).reset_index()
     lacking = []
     for row in counts[counts["finite"] < counts["all"]].to_dict("records"):
         names = ", ".join(
-            f"{SIGNS[name]} = {row[name] if name == 'recipe_name' else f'{row[name]:g}'}"
+            f"{SIGNS[name]} = {row[name] if isinstance(row[name], str) else f'{row[name]:g}'}"
             for name in by
         )
         share = f"{row['all'] - row['finite']} of {row['all']}"

@@ -1,23 +1,29 @@
 """All scalars of an experiment in one table, joined by the aggregation job."""
 
+from squareloss.spec import Recipe
 from squareloss.tables.history import HISTORY
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS
 from squareloss.tables.schema import Column, Table
+from squareloss.theory import bounds
 
-# Of each bound its value, in a column of the bound's name; of what all take, what the row lacks.
+# What was trained, from each run's recipe: a recipe's name alone says nothing.
+TRAINED = ("dataset", "network", "width", "normalization", "loss", "optimizer")
+RECIPE_COLUMNS = tuple(
+    Column(
+        name,
+        "float64" if Recipe.model_fields[name].annotation is float else "string",
+        "1",
+        str(Recipe.model_fields[name].description),
+    )
+    for name in TRAINED
+)
+
+SPREAD = Column("margin_spread", "float64", "1", "margin_sd over |mean_margin|")
+
+# One column per bound holds its value; shared inputs are added where the row lacks them.
 INPUT_COLUMNS = tuple(c for c in BOUNDS.columns if c.name in ("max_norm", "delta"))
 BOUND_COLUMNS = (
-    Column("eq16_printed", "float64", "1", "bound on the test error as printed", "Eq. 16"),
-    Column("eq16_eq12", "float64", "1", "the same with the logarithm of Eq. 12", "Eq. 12, 16"),
-    Column("eq19", "float64", "1", "bound for patches that do not overlap", "Theorem 4"),
-    Column("eq24", "float64", "1", "conjectured bound for overlapping patches", "Eq. 24"),
-    Column("eq25_printed", "float64", "1", "eq19, taken as dense: factor as printed", "Eq. 25"),
-    Column("eq25_counted", "float64", "1", "eq19, taken as dense: copies counted", "Eq. 25"),
-    Column("theorem7", "float64", "1", "eq16_eq12 with a factor sqrt(r/n) a layer", "Theorem 7"),
-    Column("golowich", "float64", "1", "Golowich et al. 2018, taken as dense"),
-    Column("neyshabur", "float64", "1", "Neyshabur et al. 2015, taken as dense"),
-    Column("bartlett", "float64", "1", "Bartlett et al. 2017, constants 1"),
-    Column("parameters", "float64", "1", "number of weights, constants 1"),
+    *(Column(b.name, "float64", "1", b.meaning, b.place) for b in bounds.BOUNDS.values()),
     *INPUT_COLUMNS,
 )
 
@@ -40,5 +46,12 @@ LAYER_COLUMNS = tuple(
 AGGREGATE = Table(
     "aggregate",
     "one evaluated epoch of a replicate, over all runs of an experiment",
-    (*HISTORY.columns, *COLLAPSE.columns, *LAYER_COLUMNS, *BOUND_COLUMNS),
+    (
+        *RECIPE_COLUMNS,
+        *HISTORY.columns,
+        SPREAD,
+        *COLLAPSE.columns,
+        *LAYER_COLUMNS,
+        *BOUND_COLUMNS,
+    ),
 )

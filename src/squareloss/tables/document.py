@@ -2,11 +2,20 @@
 
 from collections.abc import Sequence
 
-from squareloss.tables.aggregate import AGGREGATE, BOUND_COLUMNS, LAYER_COLUMNS
+from squareloss.tables.aggregate import (
+    AGGREGATE,
+    BOUND_COLUMNS,
+    LAYER_COLUMNS,
+    RECIPE_COLUMNS,
+    SPREAD,
+)
+from squareloss.tables.claims import CLAIMS
 from squareloss.tables.history import HISTORY
-from squareloss.tables.metrics import BOUNDS, COLLAPSE, LANDSCAPE, LAYERS, METRICS
+from squareloss.tables.landscape import LANDSCAPE
+from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, METRICS
+from squareloss.tables.plain import PlainTable
 from squareloss.tables.schema import IDENTITY, Column, Table
-from squareloss.tables.small import PLAIN, PlainTable
+from squareloss.tables.small import FLOW, MINIBATCH, TREE
 
 TABLES = (HISTORY, *METRICS, LANDSCAPE)
 
@@ -30,7 +39,9 @@ AGGREGATE_HEADING = f"""## `{AGGREGATE.name}`
 
 One row is {AGGREGATE.row}.
 
-Files: `{AGGREGATE.name}/<experiment>.parquet`
+Files: `{AGGREGATE.name}/<figure>.parquet`, one for each figure that is drawn from runs. Beside it,
+`{AGGREGATE.name}/layers/<figure>.parquet` has all rows of
+[`{LAYERS.name}`](#{LAYERS.name}) of the same runs.
 
 The columns of [`{HISTORY.name}`](#{HISTORY.name}), joined with those of
 [`{COLLAPSE.name}`](#{COLLAPSE.name}) and, from [`{LAYERS.name}`](#{LAYERS.name}) and
@@ -83,9 +94,10 @@ def document() -> str:
     sections = [
         HEADING + columns_section(IDENTITY),
         *(table_section(table) for table in TABLES),
-        AGGREGATE_HEADING + columns_section((*LAYER_COLUMNS, *BOUND_COLUMNS)),
+        AGGREGATE_HEADING
+        + columns_section((*RECIPE_COLUMNS, SPREAD, *LAYER_COLUMNS, *BOUND_COLUMNS)),
         PLAIN_HEADING,
-        *(plain_section(table) for table in PLAIN),
+        *(plain_section(table) for table in (FLOW, MINIBATCH, TREE, CLAIMS)),
     ]
     return "".join(sections).rstrip("\n") + "\n"
 

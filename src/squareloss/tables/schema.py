@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from squareloss.files import whole
-from squareloss.spec import Point
+from squareloss.spec import Point, coordinates
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,10 @@ class Column:
 
 IDENTITY = (
     Column("recipe_name", "string", "1", "recipe of the run, a key of `recipes`"),
-    Column("weight_decay", "float64", "1", "lambda of the penalty on rho_top", "Eq. 1"),
-    Column("init_scale", "float64", "1", "what the initialisation law is multiplied by"),
-    Column("label_noise", "float64", "1", "share of training samples with random labels"),
-    Column("n_train", "int64", "samples", "training samples N"),
-    Column("batch_size", "int64", "samples", "minibatch size"),
-    Column("learning_rate", "float64", "1", "initial learning rate"),
+    *(
+        Column(name, {float: "float64", int: "int64"}[kind], axis.unit, meaning, axis.equation)
+        for name, kind, axis, meaning in coordinates()
+    ),
     Column("replicate", "int64", "1", "number of the independent seed, from 0"),
     Column("epoch", "int64", "epochs", "passes over the training set done, 0 = at initialisation"),
 )

@@ -1,38 +1,7 @@
-"""Tables that are not of the study's runs: the small problems, and the claims."""
+"""Tables of small problems, which are not runs of the study."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from squareloss.files import whole
+from squareloss.tables.plain import PlainTable
 from squareloss.tables.schema import Column
-
-
-@dataclass(frozen=True)
-class PlainTable:
-    """A Parquet table without the identity columns of a run."""
-
-    name: str
-    row: str
-    path: str  # below results/<study>/
-    columns: tuple[Column, ...]
-
-    def write(self, path: str | Path, frame: pd.DataFrame) -> None:
-        """Write `frame` whole or not at all, columns in the schema's order; what it lacks is NaN.
-
-        Raises `KeyError` if it has a column that the schema does not know.
-        """
-        schema = pa.schema([column.field() for column in self.columns])
-        if unknown := set(frame.columns) - set(schema.names):
-            raise KeyError(f"{self.name}: columns {sorted(unknown)} do not match")
-        columns = frame.reindex(columns=schema.names)
-        arrays = [pa.array(columns[field.name].to_numpy()).cast(field.type) for field in schema]
-        with whole(path) as temporary:
-            pq.write_table(pa.Table.from_arrays(arrays, schema=schema), temporary)
-
 
 REPLICATE = Column("replicate", "int64", "1", "number of the random problem, from 0")
 
@@ -91,38 +60,3 @@ TREE = PlainTable(
         Column("bound", "float64", "1", "2^L sqrt(sum ||x||^2) / m", "Eq. 19"),
     ),
 )
-
-CLAIMS = PlainTable(
-    "claims",
-    "a statement of the paper",
-    "claims/claims.parquet",
-    (
-        Column("claim", "string", "1", "its name in claims.md"),
-        Column("place", "string", "1", "where the paper makes it"),
-        Column("statement", "string", "1", "in symbols"),
-        Column("quantity", "string", "1", "what is measured, and with which premise"),
-        Column("side", "string", "1", "side of the threshold that is claimed, > or <"),
-        Column("threshold", "float64", "1", "what the quantity is compared with"),
-        Column("because", "string", "1", "why this threshold"),
-        Column("premise", "string", "1", "what is measured has it, the rest is left out"),
-        Column("test", "string", "1", "of the mean over replicates, or of every case"),
-        Column("experiments", "string", "1", "whose tables it reads"),
-        Column("lacking", "string", "1", "what it needs and the study does not have"),
-        Column("measured", "int64", "1", "replicates or cases measured"),
-        Column("without", "int64", "1", "those left out: diverged, or without the premise"),
-        Column("holding", "int64", "1", "those on the claimed side"),
-        Column("mean", "float64", "1", "mean of the measured values"),
-        Column("worst", "float64", "1", "the value furthest on the wrong side, or nearest to it"),
-        Column("low", "float64", "1", "lower end of the 95% bootstrap interval of the mean, BCa"),
-        Column("high", "float64", "1", "upper end of it"),
-        Column("p_for", "float64", "1", "exact sign-flip test of the mean on the claimed side"),
-        Column("p_against", "float64", "1", "the same on the other side"),
-        Column("earlier", "float64", "1", "mean one snapshot before, of a limit still approached"),
-        Column("holm_for", "float64", "1", "p_for after Holm's correction over all claims"),
-        Column("holm_against", "float64", "1", "p_against after Holm's correction over all claims"),
-        Column("verdict", "string", "1", "supported, contradicted or not decided"),
-        Column("reason", "string", "1", "the numbers that say so"),
-    ),
-)
-
-PLAIN = (FLOW, MINIBATCH, TREE, CLAIMS)

@@ -144,18 +144,110 @@ def bound_parameters(m: Measures) -> float:
     return sqrt((dimension + log(1 / m.delta)) / m.n)
 
 
-BOUNDS: dict[str, Callable[[Measures], float]] = {
-    "eq16_printed": lambda m: bound_eq16_printed(m.norm, m.layers, m.n, m.delta),
-    "eq16_eq12": lambda m: bound_eq16_eq12(m.norm, m.layers, m.n, m.delta),
-    "eq19": bound_eq19,
-    "eq24": bound_eq24,
-    "eq25_printed": bound_eq25_printed,
-    "eq25_counted": bound_eq25_counted,
-    "theorem7": bound_theorem7,
-    "golowich": bound_golowich,
-    "neyshabur": bound_neyshabur,
-    "bartlett": bound_bartlett,
-    "parameters": bound_parameters,
+@dataclass(frozen=True)
+class Bound:
+    """One bound: what it is called, where it is stated, and how it is computed."""
+
+    name: str  # of its column
+    title: str  # in figures
+    place: str  # in the paper, or the reference
+    meaning: str
+    standing: str  # why it should hold: a theorem, a conjecture, ...
+    formula: Callable[[Measures], float]
+
+
+BOUNDS = {
+    bound.name: bound
+    for bound in (
+        Bound(
+            "eq16_printed",
+            "Eq. 16 as printed",
+            "Eq. 16",
+            "bound on the test error as printed",
+            "a bound, but its logarithm does not follow from Eq. 12",
+            lambda m: bound_eq16_printed(m.norm, m.layers, m.n, m.delta),
+        ),
+        Bound(
+            "eq16_eq12",
+            "Eq. 16, log of Eq. 12",
+            "Eq. 16 with the logarithm of Eq. 12",
+            "eq16_printed with the logarithm of Eq. 12",
+            "a theorem",
+            lambda m: bound_eq16_eq12(m.norm, m.layers, m.n, m.delta),
+        ),
+        Bound(
+            "eq19",
+            "Eq. 19, no overlap",
+            "Eq. 19 (Theorem 4)",
+            "bound for patches that do not overlap",
+            "a theorem for patches that do not overlap",
+            bound_eq19,
+        ),
+        Bound(
+            "eq24",
+            "Eq. 24, overlap",
+            "Eq. 24 (Conjecture 1)",
+            "conjectured bound for overlapping patches",
+            "a conjecture",
+            bound_eq24,
+        ),
+        Bound(
+            "eq25_printed",
+            "Eq. 25, dense, printed",
+            "Eq. 25 as printed",
+            "eq19, taken as dense: factor as printed",
+            "a theorem for dense networks",
+            bound_eq25_printed,
+        ),
+        Bound(
+            "eq25_counted",
+            "Eq. 25, dense, counted",
+            "Eq. 25 with the copies counted",
+            "eq19, taken as dense: copies counted",
+            "a theorem for dense networks",
+            bound_eq25_counted,
+        ),
+        Bound(
+            "theorem7",
+            "Theorem 7: Eq. 16, low rank",
+            "Theorem 7",
+            "eq16_eq12 with a factor sqrt(r/n) a layer",
+            "stated without proof",
+            bound_theorem7,
+        ),
+        Bound(
+            "golowich",
+            "Golowich et al. 2018, dense",
+            "Golowich et al. 2018",
+            "Golowich et al. 2018, taken as dense",
+            "a theorem",
+            bound_golowich,
+        ),
+        Bound(
+            "neyshabur",
+            "Neyshabur et al. 2015, dense",
+            "Neyshabur et al. 2015",
+            "Neyshabur et al. 2015, taken as dense",
+            "a theorem",
+            bound_neyshabur,
+        ),
+        Bound(
+            "bartlett",
+            "Bartlett et al. 2017 (constant 1)",
+            "Bartlett et al. 2017",
+            "Bartlett et al. 2017, constants 1",
+            "a theorem, but for its constant, here 1",
+            bound_bartlett,
+        ),
+        Bound(
+            "parameters",
+            "parameter count (constant 1)",
+            "the parameter count",
+            "number of weights, constants 1",
+            "a theorem, but for its constant, here 1",
+            bound_parameters,
+        ),
+    )
 }
 
 
@@ -179,7 +271,7 @@ def evaluate_bounds(
     return [
         {
             "bound": name,
-            "value": nan if isnan(train_error) else bound(m),
+            "value": nan if isnan(train_error) else bound.formula(m),
             "applies": covered and train_error == 0,
             **inputs,
         }

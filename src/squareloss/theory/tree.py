@@ -42,7 +42,7 @@ def rademacher_complexity(x: Array, angles: int) -> tuple[float, float]:
     return float(suprema.mean() / m), float(coarse)
 
 
-def bound_eq19(x: Array) -> float:
+def tree_bound(x: Array) -> float:
     """Eq. (19) at rho = 1: 2^L sqrt(sum_i ||x_i||^2) / m for samples `x` (m, 2^L)."""
     m, d = x.shape
     return float(d * np.sqrt((x**2).sum()) / m)

@@ -1,4 +1,4 @@
-"""The margin of the literature on bounds; the paper's own, logged by training, is in `evaluate`."""
+"""The margin that the literature on bounds uses; the paper's own margin is in `evaluate`."""
 
 import torch
 from torch import Tensor

@@ -1,0 +1,20 @@
+"""Every generalisation bound, at the snapshot epochs."""
+
+from squareloss.tables.schema import Column, Table
+
+BOUNDS = Table(
+    "bounds",
+    "one generalisation bound at a snapshot epoch, with its inputs",
+    (
+        Column("bound", "string", "1", "name of the bound"),
+        Column("value", "float64", "1", "the bound on the test error, may exceed 1; NaN undefined"),
+        Column(
+            "applies", "bool", "1", "zero training error, two classes, no batch norm: its premise"
+        ),
+        Column("rho", "float64", "1", "product norm", "Eq. 12"),
+        Column("max_norm", "float64", "1", "max ||x|| of the training images; scales rho"),
+        Column("layers", "int64", "1", "depth L"),
+        Column("delta", "float64", "1", "failure probability"),
+        Column("train_error", "float64", "1", "share of the training set misclassified"),
+    ),
+)

@@ -1,0 +1,25 @@
+"""Neural collapse of the last hidden layer, at the snapshot epochs."""
+
+from squareloss.tables.schema import Column, Table
+
+COLLAPSE = Table(
+    "collapse",
+    "a snapshot epoch of a replicate; features h are the input of the last layer",
+    (
+        Column("nc1", "float64", "1", "Tr(Sigma_W pinv(Sigma_B))", "Eq. 27, Figure 9"),
+        Column("nc1_trace", "float64", "1", "Tr(Sigma_W) / Tr(Sigma_B)", "Eq. 27"),
+        Column("nc2_equinorm_means", "float64", "1", "sd / mean of ||mu_c - mu_G|| over classes"),
+        Column("nc2_equinorm_weights", "float64", "1", "sd / mean of ||w_c|| over classes"),
+        Column("nc2_angle_means", "float64", "1", "mean |cos + 1/(C-1)| over pairs of class means"),
+        Column("nc2_angle_weights", "float64", "1", "mean |cos + 1/(C-1)| over pairs of w_c"),
+        Column("nc3", "float64", "1", "||W / ||W|| - M^T / ||M|| ||_F"),
+        Column("nc4", "float64", "1", "share whose prediction is not the nearest class mean"),
+        Column(
+            "lemma5_change",
+            "float64",
+            "1",
+            "largest change of an output if V_L turns by 60 degrees and rho doubles",
+            "Lemma 5",
+        ),
+    ),
+)

@@ -1,0 +1,20 @@
+"""Norms and ranks of every layer, at the snapshot epochs."""
+
+from squareloss.tables.schema import Column, Table
+
+LAYERS = Table(
+    "layers",
+    "one layer at a snapshot epoch; kernels as (out, in * k * k) matrices",
+    (
+        Column("layer", "int64", "1", "number of the layer, from 1 at the input"),
+        Column("frobenius_norm", "float64", "1", "||W_k||; rho is their product times |rho_top|"),
+        Column("spectral_norm", "float64", "1", "largest singular value of W_k"),
+        Column("stable_rank", "float64", "1", "||W_k||_F^2 / ||W_k||_2^2"),
+        Column("effective_rank", "float64", "1", "exp of the entropy of the singular values' law"),
+        Column("rank_1e-3", "int64", "1", "singular values of V_k above 1e-3", "section 6"),
+        Column("rank_1e-2", "int64", "1", "singular values of V_k above 1e-2", "section 6"),
+        Column("rank_4e-2", "int64", "1", "singular values of V_k above 4e-2", "section 6"),
+        Column("update_norm", "float64", "1", "||V_k - V_k one epoch before||; NaN at epoch 0"),
+        Column("distance", "float64", "1", "||V_k - V_k of epoch 0||, 0 to 2", "section 3.5"),
+    ),
+)
