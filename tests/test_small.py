@@ -31,7 +31,7 @@ from squareloss.theory.minibatch import (
     sample_speeds,
     second_singular_value,
 )
-from squareloss.theory.tree import tree_bound, rademacher_complexity, tree
+from squareloss.theory.tree import rademacher_complexity, tree, tree_bound
 
 
 @pytest.fixture

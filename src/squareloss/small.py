@@ -37,7 +37,7 @@ from squareloss.theory.minibatch import (
     sample_speeds,
     second_singular_value,
 )
-from squareloss.theory.tree import tree_bound, rademacher_complexity
+from squareloss.theory.tree import rademacher_complexity, tree_bound
 
 Rows = list[dict[str, Any]]
 DECAY = 1e-3
