@@ -11,7 +11,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from squareloss.architecture import build, flops_per_sample, weight_shapes
 from squareloss.benchmark import summary
 from squareloss.layers import forward
-from squareloss.precision import compared
 
 
 @pytest.mark.parametrize("network", ["cnn6", "cnn3", "mlp"])
@@ -60,11 +59,3 @@ def test_it_runs_and_leaves_a_table_and_a_picture(tmp_path):
     ]
     assert (table["samples_per_second"] > 0).all()
     assert output.with_suffix(".png").stat().st_size > 0
-
-
-def test_precisions_are_compared_replicate_by_replicate():
-    index = pd.MultiIndex.from_product(
-        [["float64", "bfloat16"], [0, 1]], names=["precision", "replicate"]
-    )
-    table = compared(pd.DataFrame({"rho": [1.0, 3.0, 2.0, 2.5]}, index=index))
-    assert table.loc["rho"].to_dict() == {"float64": "2 (0)", "bfloat16": "2.25 (1)"}

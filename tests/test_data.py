@@ -269,10 +269,19 @@ def test_unit_norms(split: Split) -> None:
         assert result.dtype == np.float32
 
 
+def test_standardized_images_of_norm_one(split: Split) -> None:
+    both = zip(inputs(split, "standardized_unit_norm"), inputs(split, "standardized"), strict=True)
+    for result, standardized in both:
+        flat = standardized.reshape(len(standardized), -1).astype(np.float64)
+        expected = flat / np.sqrt((flat**2).sum(1))[:, None]
+        np.testing.assert_allclose(result.reshape(len(result), -1), expected, atol=1e-6)
+        assert result.dtype == np.float32
+
+
 def test_black_images_stay_finite() -> None:
     black = Images(np.zeros((60, 1, 32, 32), np.uint8), np.arange(60) % 3)
     split = prepare(data_spec(n_train=20, n_test=10), black)
-    for images in ("standardized", "unit_norm"):
+    for images in ("standardized", "unit_norm", "standardized_unit_norm"):
         assert not np.concatenate(inputs(split, images)).any()
 
 

@@ -582,7 +582,7 @@ def test_bounds_are_ordered_and_only_of_networks_that_fit():
 
 
 def test_the_flow_of_small_problems_is_drawn():
-    table = pd.DataFrame(flow_rows(0))
+    table = pd.DataFrame(flow_rows(2022, 0))
     figure = figure_gradientflow.draw(table)
     left, middle, right = figure.axes
     course = table[table["method"] == "flow"]

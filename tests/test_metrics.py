@@ -136,10 +136,15 @@ def test_means_that_coincide_do_not_pass_for_collapse():
     assert math.isnan(result["nc1_trace"])
 
 
-@pytest.mark.parametrize("labels", [[0, 0, 0], [0, 1, 2]])
-def test_labels_that_do_not_match_the_classes_are_refused(labels):
-    with pytest.raises(ValueError, match="for 2 classes"):
-        class_means(torch.ones(3, 4), torch.tensor(labels), 2)
+def test_a_class_without_samples_has_no_mean():
+    means = class_means(torch.ones(3, 4), torch.tensor([0, 0, 0]), 2)
+    assert means[0].tolist() == [1] * 4
+    assert means[1].isnan().all()
+
+
+def test_labels_beyond_the_classes_are_refused():
+    with pytest.raises(ValueError, match="label 2 of 2 classes"):
+        class_means(torch.ones(3, 4), torch.tensor([0, 1, 2]), 2)
 
 
 def with_singular_values(rng, s, rows, columns):

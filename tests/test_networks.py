@@ -1,10 +1,13 @@
 """Networks, parametrisations and the training step against closed forms and other libraries."""
 
 import math
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -326,19 +329,7 @@ def test_default_initialisation_is_pytorchs():
     assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.02)
 
 
-@pytest.mark.parametrize("law", ["he", "xavier"])
-def test_other_initialisations_have_torchs_spread(law):
-    shape = (128, 64, 3, 3)
-    ours = initial_weight(shape, law, 1.0, torch.Generator().manual_seed(0))
-    theirs = torch.empty(shape)
-    if law == "he":
-        nn.init.kaiming_normal_(theirs, nonlinearity="relu")
-    else:
-        nn.init.xavier_uniform_(theirs)
-    assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.02)
-
-
-@pytest.mark.parametrize("law", ["default", "he", "xavier", "const_norm"])
+@pytest.mark.parametrize("law", ["default", "const_norm"])
 def test_the_scale_multiplies_the_law(law):
     one, three = (
         initial_weight((5, 7), law, scale, torch.Generator().manual_seed(0)) for scale in (1, 3)
@@ -386,3 +377,14 @@ def test_stepped_schedule_is_multistep():
     schedule = Schedule(name="step", milestones=(1 / 3, 2 / 3), factor=0.1)
     theirs = torchs_rates(lambda o: torch.optim.lr_scheduler.MultiStepLR(o, [250, 500]), 750)
     assert rates(schedule, 750, 79) == pytest.approx(theirs, rel=1e-9)
+
+
+@given(st.integers(1, 99), st.integers(1, 1000))
+def test_a_milestone_comes_at_its_epoch(hundredths, epochs):
+    """Against whole numbers: a milestone of 0.28 in 25 epochs is epoch 7, and not 8."""
+    schedule = Schedule(name="step", milestones=(hundredths / 100,), factor=0.1)
+    values = rates(schedule, epochs, 1)
+    exact = Fraction(hundredths, 100) * epochs
+    if exact.denominator != 2:  # a half may be rounded either way
+        before = round(exact)
+        assert values == pytest.approx([0.03] * before + [0.003] * (epochs - before))

@@ -1,5 +1,6 @@
 """Paths, seeds and the static reading of imports."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from test_config import raw
 
 from squareloss import config, sweep
-from squareloss.code import SOURCE, files
+from squareloss.code import SOURCE, files, skeleton
 from squareloss.spec import Recipe, RunSpec, canonical_json, stream
 
 FINITE = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
@@ -107,21 +108,85 @@ def test_streams_are_seeds_and_differ(seed, replicate, name):
 
 STAGES = ["train", "extract", "landscape", "aggregate", "data.prepare", "small", "claims.report"]
 FIGURES = sorted(path.stem for path in (SOURCE / "squareloss/figures").glob("figure*.py"))
+# Imports one module after the other, each as if it were the first of ours.
+IMPORTING = """
+import importlib, json, sys
+def ours():
+    names = [name for name in sys.modules if name.split(".")[0] == "squareloss"]
+    return {name: sys.modules[name].__file__ for name in names}
+loaded = {}
+for module in sys.argv[1:]:
+    for name in ours():
+        del sys.modules[name]
+    importlib.import_module(f"squareloss.{module}")
+    loaded[module] = list(ours().values())
+print(json.dumps(loaded))
+"""
 
 
-@pytest.mark.parametrize("module", [*STAGES, *(f"figures.{name}" for name in FIGURES)])
-def test_code_names_exactly_what_python_loads(module):
-    """Against Python itself: import the module and list what of ours came with it."""
-    script = (
-        f"import sys, squareloss.{module}\n"
-        "print(*(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'squareloss'))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    loaded = {Path(file) for file in done.stdout.split()}
-    loaded.discard(SOURCE / "squareloss" / "__init__.py")
-    assert set(files(module)) == loaded
+def test_code_names_exactly_what_python_loads():
+    """Against Python itself: import each module and list what of ours came with it."""
+    modules = [*STAGES, "figures.__main__", *(f"figures.{name}" for name in FIGURES)]
+    command = [sys.executable, "-c", IMPORTING, *modules]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    for module, loaded in json.loads(done.stdout).items():
+        package = SOURCE / "squareloss" / "__init__.py"
+        assert set(files(module)) == {Path(file) for file in loaded} - {package}, module
+
+
+CODE = """
+import os
+
+@decorated
+def area(r, scale=0):
+    return 3.14 * r**2 + scale
+
+class Shape(Base):
+    side: int = 1
+"""
+SAME = [
+    ("import os", '"""A docstring of the module."""\nimport os  # a comment'),
+    ("    return", '    """A docstring\n\n    of the function."""\n    # more\n    return'),
+    ("    side", "    'A docstring of the class.'\n\n    side"),
+    ("(r, scale=0)", "(\n    r,\n    scale=0,\n)"),
+    ("3.14 * r**2 + scale", "(3.14 * (r ** 2)) + scale"),
+]
+OTHER = [
+    ("import os", "import sys"),
+    ("3.14", "3.15"),
+    ("+ scale", "- scale"),
+    ("scale=0", "scale=None"),
+    ("scale=0", "scale=False"),
+    ("scale=0", "scale=''"),
+    ("scale=0", "scale"),
+    ("@decorated", ""),
+    ("@decorated", "@other"),
+    ("(Base)", ""),
+    ("side: int = 1", "side: float = 1"),
+    ("side: int = 1", "side: int = 1\n    'A sentence that is no docstring.'"),
+    ("r**2", "r*2"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), SAME)
+def test_comments_docstrings_and_formatting_are_no_part_of_the_code(old, new):
+    assert CODE.count(old) == 1
+    assert skeleton(CODE.replace(old, new)) == skeleton(CODE)
+
+
+@pytest.mark.parametrize(("old", "new"), OTHER)
+def test_whatever_changes_the_meaning_is(old, new):
+    assert CODE.count(old) == 1
+    assert skeleton(CODE.replace(old, new)) != skeleton(CODE)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((SOURCE / "squareloss").rglob("*.py")), ids=lambda p: p.stem
+)
+def test_two_sources_are_the_same_code_if_they_unparse_alike(path):
+    """Against Python's own way back from the tree to a text without comments."""
+    source = path.read_text("utf-8")
+    assert skeleton(ast.unparse(ast.parse(source))) == skeleton(source)
 
 
 def test_code_keeps_stages_apart():

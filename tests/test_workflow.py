@@ -27,7 +27,7 @@ def study(finished, tmp_path):
     return folder
 
 
-def edit(path, old="", new="\n# A comment is a change too.\n"):
+def edit(path, old="", new="\nEDITED = True\n"):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1) if old else text + new)
@@ -180,6 +180,14 @@ def test_editing_the_training_loop_trains_again(study):
     jobs = planned(study)
     assert jobs["train"] == 2
     assert "prepare_split" not in jobs
+
+
+def test_a_comment_or_a_docstring_reruns_nothing(study):
+    for name in ("train.py", "engine.py", "spec.py", "metrics/collapse.py", "figures/style.py"):
+        path = study / "src/squareloss" / name
+        edit(path, '"""', '"""Mended. ')
+        edit(path, new="\n# A comment.\n")
+    assert planned(study) == {}
 
 
 def test_why_it_trains_again_is_said(study):

@@ -6,7 +6,6 @@ mixed. It is kept when a run is finished, since a workflow that is killed before
 for the run again; the extraction of the run's metrics removes it.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -24,21 +23,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from squareloss.engine import Replicate
+from squareloss.code import code
+from squareloss.engine import Block, Row
 from squareloss.errors import UserError
-from squareloss.files import discard_partial, whole
+from squareloss.files import discard_partial, lock, whole
 from squareloss.spec import RunSpec, canonical_json
 
 STOPPED = 75  # exit code of a job that was asked to stop: "temporary failure, try again"
-
-
-@dataclass
-class Block:
-    """The replicates of one job, and how long they have trained."""
-
-    replicates: dict[int, Replicate]
-    seconds: float = 0.0  # in training steps, of all replicates
-    samples: int = 0
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], text: str | None = None) -> None:
@@ -53,15 +44,10 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], text: str | None 
 
 def identity(spec: RunSpec, data: str) -> dict[str, str]:
     """What a checkpoint belongs to. `data` is the path of the prepared split."""
-    package = str(Path(__file__).parent)
-    loaded = {getattr(module, "__file__", None) or "" for module in sys.modules.values()}
-    code = hashlib.sha256()
-    for file in sorted(file for file in loaded if file.startswith(package)):
-        code.update(Path(file).read_bytes())
     return {
         "spec": canonical_json(spec),
         "data": hashlib.sha256(Path(data).read_bytes()).hexdigest(),
-        "code version": code.hexdigest(),
+        "code version": code("train", f"networks.{spec.recipe.network}"),
         "version of torch": torch.__version__,
     }
 
@@ -76,8 +62,11 @@ def save(path: str | Path, owner: dict[str, str], block: Block) -> None:
         progress[str(r)] = {
             "epoch": replicate.epoch,
             "diverged_at": replicate.diverged_at,
-            "rows": replicate.rows,
+            "columns": {k: type(v).__name__ for k, v in (replicate.rows or [{}])[0].items()},
         }
+        # Not in the metadata, which may not grow with the number of epochs.
+        rows = [list(row.values()) for row in replicate.rows]
+        tensors[f"rows/{r}"] = torch.tensor(rows, dtype=torch.float64)
     text = {"owner": owner, "seconds": block.seconds, "samples": block.samples}
     save_tensors(path, tensors, json.dumps(text | {"replicates": progress}))
 
@@ -103,9 +92,19 @@ def resume(path: str | Path, owner: dict[str, str], block: Block) -> str | None:
         known = saved["replicates"][str(r)]
         replicate.restore(_below(f"state/{r}/", tensors))
         replicate.snapshots = _below(f"snapshot/{r}/", tensors)
-        replicate.epoch, replicate.rows = known["epoch"], known["rows"]
+        replicate.epoch = known["epoch"]
+        replicate.rows = _rows(tensors[f"rows/{r}"], known["columns"])
         replicate.diverged_at = known["diverged_at"]
     return None
+
+
+def _rows(values: Tensor, columns: dict[str, str]) -> list[Row]:
+    """The rows of `history` whose values are the rows of `values`; `columns`: name to type."""
+    kinds = [{"int": int, "float": float}[kind] for kind in columns.values()]
+    return [
+        {name: kind(value) for name, kind, value in zip(columns, kinds, row, strict=True)}
+        for row in values.tolist()
+    ]
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -149,15 +148,15 @@ def only_one(path: str | Path) -> Iterator[None]:
 
     Raises `UserError` if another job is at it.
     """
-    lock = Path(f"{path}.lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+", encoding="utf-8") as file:
+    guard = Path(f"{path}.lock")
+    guard.parent.mkdir(parents=True, exist_ok=True)
+    with guard.open("a+", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file, wait=False)
         except BlockingIOError:
             file.seek(0)
             raise UserError(
-                f"{lock}: {file.read().strip()} is training this run; wait for it or stop it"
+                f"{guard}: {file.read().strip()} is training this run; wait for it or stop it"
             ) from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1]
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def _file(module: str) -> Path | None:
@@ -60,11 +61,41 @@ def files(*modules: str) -> list[Path]:
 def code(*modules: str) -> str:
     """A digest of `files(*modules)`, with what it is of: "code of train, networks.cnn6: 6f0c12d9".
 
-    A parameter of the rules: Snakemake runs a job again when one has changed, and shows both. The
-    files as inputs of every job would make large plans half as slow again, docs/performance.md.
+    It is a parameter of the rules: Snakemake runs a job again when one has changed, and shows both.
+    The files as inputs of every job would make large plans half as slow again, docs/performance.md.
+    Comments, docstrings and formatting are no part of it: mending a sentence retrains nothing.
     """
     digest = hashlib.sha256()
     for path in files(*modules):
-        digest.update(path.relative_to(SOURCE).as_posix().encode() + b"\0")
-        digest.update(path.read_bytes() + b"\0")
+        digest.update(f"{path.relative_to(SOURCE).as_posix()} {_meaning(path)}\n".encode())
     return f"code of {', '.join(modules)}: {digest.hexdigest()[:8]}"
+
+
+@cache
+def _meaning(path: Path) -> str:
+    """Digest of what a source file does."""
+    return hashlib.sha256(skeleton(path.read_text("utf-8")).encode()).hexdigest()
+
+
+def skeleton(source: str) -> str:
+    """The syntax tree of `source` as text, without docstrings, comments and positions.
+
+    What is empty is left out, so that a field which a later Python adds to a node changes nothing.
+    Raises `SyntaxError`.
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return _text(tree)
+
+
+def _text(node: object) -> str:
+    if isinstance(node, ast.AST):
+        fields = [f"{name}={_text(value)}" for name, value in ast.iter_fields(node) if value]
+        # A constant may be 0, "" or None, which are not the same.
+        value = [repr(node.value)] if isinstance(node, ast.Constant) else []
+        return f"{type(node).__name__}({', '.join(value or fields)})"
+    if isinstance(node, list):
+        return f"[{', '.join(_text(item) for item in node)}]"
+    return repr(node)

@@ -6,6 +6,7 @@ GPU the step is recorded once as a CUDA graph and replayed, every replicate on a
 replicates overlap, and each runs the same kernels alone or in company.
 """
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from squareloss.architecture import build, weight_shapes
@@ -22,7 +24,7 @@ from squareloss.evaluate import LOSSES, error, margins, moments, targets
 from squareloss.layers import forward
 from squareloss.normalize import Model, product_norm
 from squareloss.optimize import initial_weight, learning_rate, rho_penalty, set_rate, sgd
-from squareloss.spec import RunSpec, canonical_json, stream
+from squareloss.spec import RunSpec, stream
 
 EVALUATION_BATCH = 500  # bounds the memory of a forward pass; the sums are over samples alone
 WARM_UP = 3  # steps before a recording, in which libraries choose and allocate
@@ -69,22 +71,31 @@ def load_data(spec: RunSpec, split: Split, device: torch.device) -> TrainingData
 
 
 def initial_model(spec: RunSpec, data: TrainingData, replicate: int) -> Model:
-    """The untrained network of a replicate, from a random stream of its own."""
+    """The untrained network of a replicate.
+
+    Its weights are drawn from a random stream of the replicate and of the shapes of the weights
+    alone. Runs that differ in lambda, scale, normalisation or rate therefore start from the same
+    draw, and comparing them replicate by replicate leaves out what the draw itself does.
+    """
     recipe = spec.recipe
     layers = build(recipe.network, data.classes, recipe.width, recipe.downsample)
     _, side, _, channels = data.train_x.shape
-    seed = stream(spec.seed, replicate, canonical_json(spec.point), "weights")
-    generator = torch.Generator().manual_seed(seed)
+    shapes = weight_shapes(layers, channels, side)
+    generator = torch.Generator().manual_seed(
+        stream(spec.seed, replicate, "weights", json.dumps(shapes))
+    )
+    # Unit layer norms leave the scale no other place than the top scalar.
+    scales_top = recipe.init_scale_on == "rho_top" or recipe.layer_norms == "unit"
+    scale = spec.point.init_scale
     weights = [
-        initial_weight(shape, recipe.init, spec.point.init_scale, generator).to(
+        initial_weight(shape, recipe.init, 1.0 if scales_top else scale, generator).to(
             data.train_x.device,
             data.train_x.dtype,
             memory_format=torch.channels_last if len(shape) == 4 else torch.contiguous_format,
         )
-        for shape in weight_shapes(layers, channels, side)
+        for shape in shapes
     ]
-    # Unit layer norms leave the scale no other place than the top scalar.
-    rho_top = recipe.rho_top * (spec.point.init_scale if recipe.layer_norms == "unit" else 1.0)
+    rho_top = recipe.rho_top * (scale if scales_top else 1.0)
     products = PRODUCTS[recipe.precision]
     return Model(layers, weights, recipe.normalization, recipe.layer_norms, rho_top, products)
 
@@ -109,10 +120,11 @@ class Replicate:
         self.optimizer = sgd(
             self.model.parameters(), recipe, point.learning_rate, point.weight_decay
         )
-        seed = stream(spec.seed, replicate, canonical_json(point), "batches")
-        self.order = torch.Generator().manual_seed(seed)
+        # As the initial weights: runs that differ in anything else see the same batches.
+        size = f"N={point.n_train} batch={point.batch_size}"
+        self.order = torch.Generator().manual_seed(stream(spec.seed, replicate, "batches", size))
         self.labels = data.labels[replicate]
-        self.targets = targets(self.labels, data.classes).to(data.train_x.dtype)
+        self.targets = self._targets(self.labels)
         self.evaluated = frozenset(recipe.evaluation_epochs())
         self.kept = frozenset(recipe.snapshot_epochs())
         self.before: list[Tensor] | None = None  # V_k one epoch before a snapshot
@@ -125,6 +137,12 @@ class Replicate:
         self.rows: list[Row] = []
         self.snapshots: dict[str, Tensor] = {}
         self.diverged_at: int | None = None
+
+    def _targets(self, labels: Tensor) -> Tensor:
+        """What the loss compares the outputs with (N, C): centred one-hot vectors, or one-hot."""
+        if self.spec.recipe.targets == "one_hot":
+            return F.one_hot(labels, self.data.classes).to(self.data.train_x.dtype)
+        return targets(labels, self.data.classes).to(self.data.train_x.dtype)
 
     def gradients(self, batch: Tensor, share: float = 1.0) -> list[Tensor]:
         """Gradients of `share` times the loss on the samples of `batch` (B,), penalty included."""
@@ -211,12 +229,11 @@ class Replicate:
     def measure(self, epoch: int) -> None:
         """Record what `epoch` is to leave: a row of `history`, a snapshot, or neither.
 
-        A replicate whose loss is not finite has diverged: it is not trained further. The square
-        loss overflows before the weights do, so an infinite loss is divergence too.
+        A replicate whose loss or rho is not finite has diverged: it is not trained further.
         """
         if epoch in self.evaluated:
             row = self._row(epoch)
-            if math.isfinite(row["train_loss"]):
+            if math.isfinite(row["train_loss"]) and math.isfinite(row["rho"]):
                 self.rows.append(row)
                 if epoch in self.kept:
                     self._keep(epoch)
@@ -243,14 +260,13 @@ class Replicate:
         f_v = train / rho  # the sign of rho_top is folded into V_L, so f_W = rho f_V with rho > 0
         margin = margins(f_v, self.labels).double()
         mu, m = moments(f_v, self.labels)
-        test_targets = targets(data.test_labels, data.classes).to(test.dtype)
         return {
             "replicate": self.replicate,
             "epoch": epoch,
             "classes": data.classes,
             "train_loss": loss(train, self.targets).item(),
             "train_error": error(train, self.labels),
-            "test_loss": loss(test, test_targets).item(),
+            "test_loss": loss(test, self._targets(data.test_labels)).item(),
             "test_error": error(test, data.test_labels),
             "current_lr": self.rate,
             "rho": rho,
@@ -306,3 +322,12 @@ class Replicate:
         for name, tensor in self._tensors().items():
             tensor.copy_(state[name])
         self.model.parameters_to_weights()
+
+
+@dataclass
+class Block:
+    """The replicates of one job, and how long they have trained."""
+
+    replicates: dict[int, Replicate]
+    seconds: float = 0.0  # in training steps, of all replicates
+    samples: int = 0

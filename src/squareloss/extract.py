@@ -133,12 +133,14 @@ def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float
     with open_snapshots(snapshots_path) as snapshots:
         for replicate, epoch in tqdm(wanted, unit="snapshot", disable=not sys.stderr.isatty()):
             labels = torch.from_numpy(split.noisy_labels[spec.replicates.index(replicate)])
-            start = snapshots.get(replicate, 0)
-            if (replicate, epoch) in snapshots:
-                snapshot = snapshots.get(replicate, epoch)
-            else:
+            if (replicate, epoch) not in snapshots:
                 print(f"replicate {replicate} has no epoch {epoch}: diverged", file=sys.stderr)
-                snapshot = missing_snapshot(spec, split.classes, train_x)
+            start, snapshot = (
+                snapshots.get(replicate, e)
+                if (replicate, e) in snapshots
+                else missing_snapshot(spec, split.classes, train_x)
+                for e in (0, epoch)
+            )
             found = snapshot_rows(snapshot, start, spec, split, labels, train_x, delta)
             for name, table in found.items():
                 rows[name] += [row | {"replicate": replicate, "epoch": epoch} for row in table]

@@ -14,19 +14,13 @@ def initial_weight(
 ) -> Tensor:
     """One layer's weight W(0) = scale * law, float32.
 
-    `default` is PyTorch's own: uniform within 1/sqrt(fan_in). `he` is normal with variance
-    2/fan_in, `xavier` uniform within sqrt(6/(fan_in + fan_out)), and `const_norm` a normal draw
+    `default` is PyTorch's own: uniform within 1/sqrt(fan_in). `const_norm` is a normal draw
     rescaled to Frobenius norm 1, so that `scale` is the layer's norm.
     """
     weight = torch.empty(shape)
-    receptive = math.prod(shape[2:])
-    fan_in, fan_out = shape[1] * receptive, shape[0] * receptive
     if law == "default":
+        fan_in = math.prod(shape[1:])
         weight.uniform_(-1, 1, generator=generator).mul_(1 / math.sqrt(fan_in))
-    elif law == "he":
-        weight.normal_(generator=generator).mul_(math.sqrt(2 / fan_in))
-    elif law == "xavier":
-        weight.uniform_(-1, 1, generator=generator).mul_(math.sqrt(6 / (fan_in + fan_out)))
     else:
         weight.normal_(generator=generator)
         weight /= weight.norm()
@@ -46,7 +40,8 @@ def learning_rate(
         return base * (1 + math.cos(math.pi * step / total)) / 2
     if schedule.name == "cosine_per_epoch_of_total_steps":
         return base * (1 + math.cos(math.pi * epoch / total)) / 2
-    passed = sum(epoch >= milestone * epochs for milestone in schedule.milestones)
+    # Whole epochs: a product such as 0.28 * 25 is a little more than 7, and would come late.
+    passed = sum(epoch >= round(milestone * epochs) for milestone in schedule.milestones)
     return base * schedule.factor**passed
 
 

@@ -1,6 +1,6 @@
 """Statements that are measured on small problems instead of runs of the study.
 
-    python -m squareloss.small --replicates 3 --flow P --minibatch P --tree P
+    python -m squareloss.small --seed 2022 --replicates 3 --flow P --minibatch P --tree P
 
 - flow: gradient flow (Eq. 5), gradient descent at decreasing steps, and weight norm with momentum.
   The runs of the study cannot show Eq. 6: rho settles within few steps, and `history` has an epoch.
@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from squareloss.errors import run_stage
 from squareloss.metrics.rank import rank, singular_values
+from squareloss.spec import stream
 from squareloss.tables.small import FLOW, MINIBATCH, TREE
 from squareloss.theory.equilibrium import rho_dot
 from squareloss.theory.flow import (
@@ -48,10 +49,17 @@ BUILD_UP = 40  # steps after which momentum 0.9 has built up to 98.5%
 FEW = 6  # samples that the small network can interpolate
 
 
-def flow_rows(replicate: int) -> Rows:
+def drawn(
+    seed: int, replicate: int, decay: float, samples: int = 20
+) -> tuple[Problem, torch.Tensor]:
+    """The random problem of a replicate, and directions to start from (flat)."""
+    problem = small_problem(stream(seed, replicate, "small", "data"), decay, samples)
+    return problem, initial(problem, stream(seed, replicate, "small", "weights"))
+
+
+def flow_rows(seed: int, replicate: int) -> Rows:
     """The flow at 41 times, descent at the end of its horizon, and courses with momentum."""
-    problem = small_problem(replicate, DECAY)
-    v = initial(problem, 1000 + replicate)
+    problem, v = drawn(seed, replicate, DECAY)
     times = np.linspace(0, HORIZON, 41)
     course = integrate(problem, 1.0, v, times)
     rows: Rows = []
@@ -88,13 +96,13 @@ def point(state: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     return tensor[0], tensor[1:]
 
 
-def minibatch_rows(replicate: int) -> Rows:
+def minibatch_rows(seed: int, replicate: int) -> Rows:
     """One row a lambda and layer, after 800 epochs of SGD with batches of 1 at a rate of 0.01."""
     rows: Rows = []
     for decay in (DECAY, 0.0):
-        problem = small_problem(replicate, decay, FEW)
-        v = initial(problem, 1000 + replicate)
-        state = descend_by_samples(problem, 8.0, v, 0.01, epochs=800, seed=replicate)
+        problem, v = drawn(seed, replicate, decay, FEW)
+        order = stream(seed, replicate, "small", "order")
+        state = descend_by_samples(problem, 8.0, v, 0.01, epochs=800, seed=order)
         rho, v = point(state)
         layers = problem.split(v)
         fbar, gradients = margin_gradients(problem, v)
@@ -116,10 +124,10 @@ def minibatch_rows(replicate: int) -> Rows:
     return rows
 
 
-def tree_rows(replicate: int) -> Rows:
+def tree_rows(seed: int, replicate: int) -> Rows:
     """Complexity and bound of trees with one to three layers, on eight Gaussian samples."""
     rows: Rows = []
-    generator = np.random.default_rng(replicate)
+    generator = np.random.default_rng(stream(seed, replicate, "small", "trees"))
     for layers, angles in ((1, 720), (2, 180), (3, 36)):
         x = generator.normal(size=(8, 2**layers))
         found, coarse = rademacher_complexity(x, angles)
@@ -132,6 +140,7 @@ def tree_rows(replicate: int) -> Rows:
 def main() -> None:
     """Command line of the job."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, required=True, help="of the study")
     parser.add_argument("--replicates", type=int, required=True)
     tables = {
         "flow": (FLOW, flow_rows),
@@ -143,7 +152,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     for name, (table, rows_of) in tables.items():
-        rows = [row for r in tqdm(range(args.replicates), desc=name) for row in rows_of(r)]
+        rows = [
+            row for r in tqdm(range(args.replicates), desc=name) for row in rows_of(args.seed, r)
+        ]
         table.write(getattr(args, name), pd.DataFrame(rows))
 
 

@@ -74,11 +74,19 @@ class Recipe(Strict):
         "initial", description="the value at which wn and lm freeze ||W_k||"
     )
     rho_top: Positive = Field(1.0, description="initial value of the learnable top scalar")
-    init: Literal["default", "he", "xavier", "const_norm"] = Field(
-        "default", description="the law that the initialisation scale multiplies"
+    init: Literal["default", "const_norm"] = Field(
+        "default", description="the law of the initial weights: PyTorch's, or of norm 1 a layer"
     )
-    images: Literal["standardized", "unit_norm"] = Field(
-        "standardized", description="per channel, or each image divided by its L2 norm"
+    init_scale_on: Literal["weights", "rho_top"] = Field(
+        "weights", description="what the initialisation scale multiplies"
+    )
+    images: Literal["standardized", "unit_norm", "standardized_unit_norm"] = Field(
+        "standardized",
+        description="per channel, or each image divided by its L2 norm, or first the one and "
+        "then the other",
+    )
+    targets: Literal["centred", "one_hot"] = Field(
+        "centred", description="of the square loss: 1 and -1/(C-1), or 1 and 0"
     )
     loss: Literal["square", "cross_entropy"] = Field(
         "square", description="the paper's loss, or the cross-entropy to compare with"

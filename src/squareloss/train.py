@@ -25,9 +25,9 @@ from tqdm import tqdm
 
 import squareloss
 from squareloss import checkpoint
-from squareloss.checkpoint import Block, Keeper
+from squareloss.checkpoint import Keeper
 from squareloss.data.split import Split, read_split
-from squareloss.engine import Replicate, Row, load_data
+from squareloss.engine import Block, Replicate, Row, load_data
 from squareloss.errors import UserError, run_stage
 from squareloss.files import discard_partial, whole
 from squareloss.spec import RunSpec
@@ -177,7 +177,10 @@ def main() -> None:
                 f"out of device memory: {len(block.replicates)} replicates with batches of "
                 f"{spec.point.batch_size} do not fit; lower block_size or batch_size"
             ) from None
-        keeper.save()
+        try:
+            keeper.save()
+        except UserError as error:  # the results do not depend on it
+            print(f"{error}; going on without a last checkpoint", file=sys.stderr)
         replicates = block.replicates.values()
         checkpoint.save_tensors(
             args.snapshots, {k: t for r in replicates for k, t in r.snapshots.items()}

@@ -85,12 +85,13 @@ def read_split(path: str | Path) -> Split:
 
 
 def inputs(
-    split: Split, images: Literal["standardized", "unit_norm"]
+    split: Split, images: Literal["standardized", "unit_norm", "standardized_unit_norm"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Network inputs, train and test, float32 (N, channels, 32, 32).
 
     standardized    (pixels in [0, 1] - mean) / std, per channel, with the train images' statistics
     unit_norm       each image divided by its own L2 norm (an all-black image stays 0)
+    standardized_unit_norm    standardised, and then each image divided by its own L2 norm
 
     Raises `ValueError` for another value of `images`.
     """
@@ -98,6 +99,12 @@ def inputs(
         return _standardized(split, split.train_images), _standardized(split, split.test_images)
     if images == "unit_norm":
         return _unit_norm(split.train_images), _unit_norm(split.test_images)
+    if images == "standardized_unit_norm":
+        parts = (_standardized(split, x) for x in (split.train_images, split.test_images))
+        train, test = (
+            x / np.linalg.norm(x, axis=(1, 2, 3), keepdims=True).clip(1e-12) for x in parts
+        )
+        return train, test
     raise ValueError(f"unknown images: {images!r}")
 
 

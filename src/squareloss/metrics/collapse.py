@@ -14,11 +14,11 @@ from torch import Tensor
 def class_means(h: Tensor, labels: Tensor, classes: int) -> Tensor:
     """mu_c, the mean of each class's samples: (C, p), or (C,) for one number a sample (Eq. 26).
 
-    Raises `ValueError` if a class has no sample.
+    NaN for a class without a sample, which label noise can empty. Raises `ValueError` for a label
+    that is no class.
     """
-    counts = torch.bincount(labels, minlength=classes)
-    if len(counts) > classes or (counts == 0).any():
-        raise ValueError(f"samples per class: {counts.tolist()}, for {classes} classes")
+    if (largest := int(labels.max())) >= classes:
+        raise ValueError(f"label {largest} of {classes} classes")
     return torch.stack([h[labels == c].mean(0) for c in range(classes)])
 
 
@@ -117,8 +117,8 @@ def collapse(h: Tensor, w_last: Tensor, labels: Tensor, predictions: Tensor) -> 
 
     `w_last`: (C, p), with f_W = w_last h, taken uncentred as in the paper; `predictions`: (N,)
     int64, the class with the largest output. Features that are NaN or infinite give NaN. So does
-    `nc1` if the class means coincide, where pinv(Sigma_B) = 0 would pass for collapse. Raises
-    `ValueError` if a class has no sample.
+    `nc1` if the class means coincide, where pinv(Sigma_B) = 0 would pass for collapse, and so does
+    a class without a sample in all that takes its mean.
     """
     h, w_last = h.double(), w_last.double()
     classes = len(w_last)

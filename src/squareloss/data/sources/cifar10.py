@@ -5,7 +5,6 @@ Cite A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 200
 the page states no licence. The files must match the published MD5 sums, also when already there.
 """
 
-import fcntl
 import http.client
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy as np
 
 from squareloss.data.images import Images
 from squareloss.errors import UserError
+from squareloss.files import lock
 
 DEFAULT_ROOT = "data/cifar10"
 FILES = "cifar-10-batches-py"  # the folder torchvision unpacks to
@@ -66,7 +66,7 @@ def load(root: str) -> Images:
 def _lock(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file, wait=True)
         yield
 
 

@@ -1,0 +1,146 @@
+"""Outputs appear whole or not at all, and what a killed process leaves harms nobody."""
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from squareloss import files
+from squareloss.errors import UserError
+from squareloss.files import discard_partial, lock, whole
+
+PART = "metrics/margins/recipe=cnn6/wd=0.001/block={}.parquet"
+KILLED = """
+import os, signal, sys
+from squareloss.files import whole
+with whole(sys.argv[1]) as path:
+    path.write_bytes(b"half of a table")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def hidden(folder):
+    return [path for path in folder.rglob(".*")]
+
+
+def killed_while_writing(path):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_a_file_is_there_when_it_is_whole(tmp_path):
+    path = tmp_path / PART.format(0)
+    with whole(path) as temporary:
+        temporary.write_text("a", encoding="utf-8")
+        assert not path.exists()
+        assert not hidden(tmp_path / "metrics" / "margins")
+    assert path.read_text(encoding="utf-8") == "a"
+    assert not hidden(tmp_path)
+
+
+def test_an_earlier_file_stays_if_the_writing_fails(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("earlier", encoding="utf-8")
+
+    def write() -> None:
+        with whole(path) as temporary:
+            temporary.write_text("half", encoding="utf-8")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write()
+    assert path.read_text(encoding="utf-8") == "earlier"
+    assert not hidden(tmp_path)
+
+
+def test_a_table_is_read_beside_what_a_killed_process_left(tmp_path):
+    """Readers take every file below the folder of a table, whatever its name."""
+    first, second = (tmp_path / PART.format(block) for block in (0, 1))
+    with whole(first) as temporary:
+        pd.DataFrame({"margin": [1.0]}).to_parquet(temporary)
+    killed_while_writing(second)
+    below = [path for path in (tmp_path / "metrics/margins").rglob("*") if path.is_file()]
+    assert below == [first]
+    assert len(hidden(tmp_path)) == 1
+    # It goes when the next file is written, or when its own path is asked for.
+    with whole(first) as temporary:
+        pd.DataFrame({"margin": [2.0]}).to_parquet(temporary)
+    assert not hidden(tmp_path)
+    killed_while_writing(second)
+    discard_partial(first)
+    assert len(hidden(tmp_path)) == 1
+    discard_partial(second)
+    assert not hidden(tmp_path)
+
+
+def test_what_a_living_process_writes_is_left_alone(tmp_path):
+    one, other = (tmp_path / PART.format(block) for block in (0, 1))
+    with whole(one) as a:
+        a.write_text("one", encoding="utf-8")
+        with whole(other) as b:
+            b.write_text("other", encoding="utf-8")
+        assert a.exists()
+    assert one.read_text(encoding="utf-8") == "one"
+    assert not hidden(tmp_path)
+
+
+def test_what_another_machine_writes_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_owner", lambda: "elsewhere")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / "metrics" / files.STAGING / f"elsewhere.{dead.pid}.0123"
+    left.mkdir(parents=True)
+    monkeypatch.setattr(files, "_owner", lambda: "here")
+    with whole(tmp_path / PART.format(0)) as temporary:
+        temporary.write_text("a", encoding="utf-8")
+    assert left.exists()
+
+
+def test_beside_another_file_system_the_folder_itself_is_used(tmp_path, monkeypatch):
+    path = tmp_path / PART.format(0)
+    path.parent.mkdir(parents=True)
+    real = os.stat
+    home = tmp_path / "metrics"
+
+    def stat(where, *args, **kwargs):
+        found = real(where, *args, **kwargs)
+        if os.fspath(where) == os.fspath(home):
+            found = os.stat_result([*found[:2], found.st_dev + 1, *found[3:]])
+        return found
+
+    monkeypatch.setattr(files.os, "stat", stat)
+    with whole(path) as temporary:
+        assert temporary.is_relative_to(path.parent)
+        temporary.write_text("a", encoding="utf-8")
+    assert path.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(UserError, match=r"b\.txt could not be written: File exists"):
+        whole(tmp_path / "file" / "b.txt").__enter__()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_lock_is_a_safeguard(tmp_path, monkeypatch, capsys, number):
+    def none(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with (tmp_path / "x.lock").open("w", encoding="utf-8") as file:
+        lock(file, wait=False)
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"{tmp_path / 'x.lock'} cannot be locked ({os.strerror(number)})" in line
+
+
+def test_a_lock_is_held_by_one(tmp_path):
+    path = tmp_path / "x.lock"
+    with path.open("w", encoding="utf-8") as one, path.open("w", encoding="utf-8") as other:
+        lock(one, wait=False)
+        with pytest.raises(BlockingIOError):
+            lock(other, wait=False)
