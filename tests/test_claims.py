@@ -1,6 +1,9 @@
 """Verdicts follow from numbers, and the numbers from tables; the tables here are made up."""
 
 import math
+import os
+import subprocess
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -9,15 +12,21 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from workflow_copy import copy_repository
 
+from squareloss.claims import claim as module
 from squareloss.claims import report, section4
 from squareloss.claims.claim import ALPHA, Claim, before, holm, interval, judge, sign_flip_p
 from squareloss.claims.document import document
-from squareloss.tables.aggregate import AGGREGATE
+from squareloss.tables.aggregate import AGGREGATE, TRAINED
 from squareloss.theory.bounds import BOUNDS
 
 COLUMNS = AGGREGATE.schema().names
-MEASURED = [column.name for column in AGGREGATE.columns if column.type == "float64"]
+MEASURED = [
+    column.name
+    for column in AGGREGATE.columns
+    if column.type == "float64" and column.name not in TRAINED
+]
 CLAIMS = {claim.name: claim for claim in report.CLAIMS}
 POINT = {
     "recipe_name": "cnn6",
@@ -28,16 +37,23 @@ POINT = {
     "batch_size": 128,
     "learning_rate": 0.03,
     "classes": 2,
+    "dataset": "cifar10-1v2",
+    "network": "cnn6",
+    "width": 1.0,
+    "normalization": "wn",
+    "loss": "square",
+    "optimizer": "sgd",
 }
 
 
-def claim(measure, side=">", threshold=0.0, test="replicates"):
-    return Claim("c", "p", "s", "q", side, threshold, "b", ("t",), measure, test)
+def claim(values, side=">", threshold=0.0, test="replicates"):
+    """A claim about a table t, whose measured values are these."""
+    return Claim("c", "p", "s", "q", side, threshold, "b", lambda t: values, test)
 
 
 def verdicts(*series, **options):
     """Verdicts on made-up values, judged together."""
-    claims = [claim(lambda _, s=s: pd.Series(s, dtype=float), **options) for s in series]
+    claims = [claim(pd.Series(s, dtype=float), **options) for s in series]
     return judge(claims, {"t": pd.DataFrame()})["verdict"].tolist()
 
 
@@ -68,7 +84,7 @@ def test_networks_without_the_premise_are_left_out_and_too_many_decide_nothing()
 
 
 def test_a_table_that_is_missing_decides_nothing_and_is_named():
-    table = judge([claim(lambda tables: tables["t"]["x"])], {})
+    table = judge([claim(pd.Series([1.0]))], {})
     assert table.loc[0, "verdict"] == "not decided"
     assert "t" in table.loc[0, "reason"]
 
@@ -212,8 +228,8 @@ def noise(sgd_decay, sgd_zero, descent):
         runs[recipe, decay] = {
             "rho": 1.0,
             "update_norm": (1.0, last, last),
-            "margin_sd": (1.0, last, last),
-            "mean_margin": 1.0,
+            "margin_spread": (1.0, last, last),
+            "optimizer": "gd" if recipe == "gd" else "sgd",
         }
     return sweep(names=["recipe_name", "weight_decay"], runs=runs)
 
@@ -335,7 +351,7 @@ def singles(decay, zero, rank=5):
     )
 
 
-def layers_of_lowrank(sign):
+def layers_of_lowrank(sign, depth=4, **point):
     """Update norms that rise with the rank of the layer, or fall."""
     rows = [
         POINT
@@ -347,9 +363,9 @@ def layers_of_lowrank(sign):
             "update_norm": sign * k + 5.0,
         }
         for r in range(8)
-        for k in (1, 2, 3, 4)
+        for k in range(1, depth + 1)
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(**point)
 
 
 # Claim -> tables that support it, and tables that contradict it.
@@ -358,7 +374,7 @@ CASES = {
     "eq6-rho-dot": [{"gradientflow": dynamics(1, e, 0)} for e in (0.01, 0.5)],
     "lemma4": [{"gradientflow": dynamics(1, 0, e)} for e in (0.001, 0.2)],
     "eq7-equilibrium": [{"figure3": equilibrium(f)} for f in (0.999, 0.9)],
-    "eq7-equilibrium-unit": [{"unit": equilibrium(f)} for f in (0.999, 0.9)],
+    "eq7-equilibrium-unit": [{"figure_unit": equilibrium(f)} for f in (0.999, 0.9)],
     "eq8-gap": [{"figure3": gaps(f)} for f in (0.999, 0.9)],
     "lemma1-decay-costs": [
         {
@@ -374,9 +390,9 @@ CASES = {
     ],
     "rho-nonmonotone": [{"figure8": course(rho)} for rho in ((1.0, 3.0, 2.0), (1.0, 2.0, 3.0))],
     "starts-meet": [{"figure3": starts(m, False)} for m in (True, False)],
-    "starts-meet-unit": [{"unit": starts(m, False)} for m in (True, False)],
+    "starts-meet-unit": [{"figure_unit": starts(m, False)} for m in (True, False)],
     "starts-stay-apart": [{"figure3": starts(m, not m)} for m in (True, False)],
-    "starts-stay-apart-unit": [{"unit": starts(m, not m)} for m in (True, False)],
+    "starts-stay-apart-unit": [{"figure_unit": starts(m, not m)} for m in (True, False)],
     "lazy": [
         {"figure5": two("distance", {"init_scale": (0.8, 1.5)}, a, b, weight_decay=0.0)}
         for a, b in ((0.9, 0.4), (0.4, 0.9))
@@ -425,7 +441,8 @@ CASES = {
     "lemma8-no-equilibrium": [{"minibatch": singles(a, b)} for a, b in ((1.0, 1e-9), (1e-9, 1.0))],
     "eq53-bound": [{"minibatch": problems(full_speed=s)} for s in (1.0, 2.5)],
     "eq53-rank": [
-        {"layers of lowrank": layers_of_lowrank(s), "lowrank": course(1.0)} for s in (1, -1)
+        {"figure_lowrank_layers": layers_of_lowrank(s), "figure_lowrank": course(1.0)}
+        for s in (1, -1)
     ],
     "noise-rho": [{"figure4": noisy_labels(r)} for r in (True, False)],
     "noise-test-error": [{"figure4": noisy_labels(r)} for r in (True, False)],
@@ -442,38 +459,41 @@ CASES = {
     ],
     **{
         f"{name}-random-labels": [
-            {"randomlabels": collapse(v, v, label_noise=1.0)} for v in (0.001, 0.8)
+            {"figure_randomlabels": collapse(v, v, label_noise=1.0)} for v in (0.001, 0.8)
         ]
         for name in ("nc1", "nc2-norms-weights", "nc2-angles-weights", "nc3", "nc4")
     },
     "nc-without-generalisation": [
-        {"randomlabels": collapse(0.01, 0.01, label_noise=1.0, test_error=e)} for e in (0.5, 0.1)
+        {"figure_randomlabels": collapse(0.01, 0.01, label_noise=1.0, test_error=e)}
+        for e in (0.5, 0.1)
     ],
-    "margins-narrow": [
-        {"figure8": course(1.0, margin_sd=(3.0, 2.0, last), mean_margin=1.0)} for last in (1, 4)
-    ],
-    "rank-batch": [{"lowrank": ranks(b, 0, 0, 0)} for b in (3, -3)],
-    "rank-learning-rate": [{"lowrank": ranks(0, r, 0, 0)} for r in (-3, 3)],
-    "rank-weight-decay": [{"lowrank": ranks(0, 0, d, 0)} for d in (-3, 3)],
-    "rank-control": [{"lowrank": ranks(b, 0, 0, c)} for b, c in ((5, 0), (0, 5))],
-    "noise-of-decay": [{"sgdnoise": noise(a, b, 0)} for a, b in ((0.5, 0.1), (0.1, 0.5))],
+    "margins-narrow": [{"figure8": course(1.0, margin_spread=(3.0, 2.0, last))} for last in (1, 4)],
+    "rank-batch": [{"figure_lowrank": ranks(b, 0, 0, 0)} for b in (3, -3)],
+    "rank-learning-rate": [{"figure_lowrank": ranks(0, r, 0, 0)} for r in (-3, 3)],
+    "rank-weight-decay": [{"figure_lowrank": ranks(0, 0, d, 0)} for d in (-3, 3)],
+    "rank-control": [{"figure_lowrank": ranks(b, 0, 0, c)} for b, c in ((5, 0), (0, 5))],
+    "noise-of-decay": [{"figure_sgdnoise": noise(a, b, 0)} for a, b in ((0.5, 0.1), (0.1, 0.5))],
     "noise-levels-off": [
-        {"sgdnoise": noise(0.5, 0.1, 0).assign(update_norm=lambda rows, p=p: rows["epoch"] ** p)}
+        {
+            "figure_sgdnoise": noise(0.5, 0.1, 0).assign(
+                update_norm=lambda rows, p=p: rows["epoch"] ** p
+            )
+        }
         for p in (-0.1, -1.0)
     ],
-    "noise-vanishes": [{"sgdnoise": noise(0.5, z, 0)} for z in (0.001, 0.5)],
-    "noise-margins": [{"sgdnoise": noise(a, b, 0)} for a, b in ((0.5, 0.1), (0.1, 0.5))],
-    "noise-margins-vanish": [{"sgdnoise": noise(0.5, z, 0)} for z in (0.001, 0.5)],
+    "noise-vanishes": [{"figure_sgdnoise": noise(0.5, z, 0)} for z in (0.001, 0.5)],
+    "noise-margins": [{"figure_sgdnoise": noise(a, b, 0)} for a, b in ((0.5, 0.1), (0.1, 0.5))],
+    "noise-margins-vanish": [{"figure_sgdnoise": noise(0.5, z, 0)} for z in (0.001, 0.5)],
     # Of 8 steps: 8 x 5e-4 / 0.5 = 0.008, and 8 x 1e-3 / 0.5 = 0.016.
-    "noise-absent-in-gd": [{"sgdnoise": noise(0.5, 0.1, d)} for d in (5e-4, 1e-3)],
+    "noise-absent-in-gd": [{"figure_sgdnoise": noise(0.5, 0.1, d)} for d in (5e-4, 1e-3)],
     **{
         f"bn-better-than-{other}": [
             {
-                "normalization": sweep(
-                    names=["recipe_name"],
+                "figure_normalization": sweep(
+                    names=["normalization"],
                     runs={
                         (name,): {"rho": 1.0, "test_error": flat(bn if name == "bn" else 0.2)}
-                        for name in ("cnn6", "lm", "bn", "none")
+                        for name in ("wn", "lm", "bn", "none")
                     },
                 )
             }
@@ -482,19 +502,19 @@ CASES = {
         for other in ("wn", "lm")
     },
     "square-loss-as-good": [
-        {"loss": two("test_error", {"recipe_name": ("cnn6", "cross-entropy")}, 0.1, ce)}
+        {"figure_loss": two("test_error", {"loss": ("square", "cross_entropy")}, 0.1, ce)}
         for ce in (0.11, 0.05)
     ],
     **{
         f"{name}-{suffix}": [{experiment: collapse(v, v, classes)} for v in (0.001, 0.8)]
         for suffix, experiment, classes in (
             ("binary", "figure9", 2),
-            ("multiclass", "multiclass", 10),
+            ("multiclass", "figure_multiclass", 10),
         )
         for name in ("nc1", "nc2-norms-weights", "nc2-angles-weights", "nc3", "nc4")
     },
     **{
-        f"{name}-multiclass": [{"multiclass": collapse(v, v, 10)} for v in (0.001, 0.8)]
+        f"{name}-multiclass": [{"figure_multiclass": collapse(v, v, 10)} for v in (0.001, 0.8)]
         for name in ("nc2-norms-means", "nc2-angles-means")
     },
 }
@@ -547,6 +567,106 @@ def test_a_study_with_other_runs_decides_nothing_and_does_not_fail(name):
     row = judge([CLAIMS[name]], dict.fromkeys(CASES[name][0], only)).loc[0]
     # What needs no comparison and no fit can be said of any run.
     assert row["verdict"] == "not decided" or name.startswith(("eq7", "eq8"))
+
+
+def test_what_a_study_lacks_is_no_premise():
+    """Two values of N, all fitted: three values are missing, and not the fit."""
+    table = with_bounds(9.0, 1)
+    row = judge([CLAIMS["gap-over-n-cnn6"]], {"figure6": table[table["n_train"] > 1000]}).loc[0]
+    assert (row["verdict"], row["reason"]) == (
+        "not decided",
+        "this study lacks: three values of n_train",
+    )
+    table = figure5(-10, True)
+    two_starts = table[table["init_scale"].isin([0.8, 0.9])]
+    for name in ("margin-accuracy-slope", "margin-accuracy-r2"):
+        row = judge([CLAIMS[name]], {"figure5": two_starts}).loc[0]
+        assert row["reason"] == "this study lacks: three values of init_scale"
+
+
+@pytest.mark.parametrize(
+    ("name", "experiment"),
+    [
+        ("noise-absent-in-gd", "figure_sgdnoise"),
+        ("bn-better-than-wn", "figure_normalization"),
+        ("square-loss-as-good", "figure_loss"),
+    ],
+)
+def test_runs_that_differ_in_more_are_not_compared(name, experiment):
+    table = CASES[name][0][experiment].copy()
+    odd = {"figure_sgdnoise": "gd", "figure_normalization": "bn", "figure_loss": "square"}
+    for setting in ("optimizer", "normalization", "loss"):
+        table.loc[table[setting] == odd[experiment], "network"] = "cnn3"
+    row = judge([CLAIMS[name]], {experiment: table}).loc[0]
+    assert row["verdict"] == "not decided"
+    assert "alone, and not in network" in row["reason"]
+
+
+def test_the_last_layer_is_that_of_each_network():
+    """A network of 2 layers beside one of 4, whose last layers break the order."""
+    deep = layers_of_lowrank(1)
+    shallow = layers_of_lowrank(1, depth=3, n_train=500)
+    for table, last in ((deep, 4), (shallow, 3)):
+        table.loc[table["layer"] == last, "update_norm"] = -100.0
+    runs = pd.concat([course(1.0), course(1.0, n_train=500)])
+    tables = {"figure_lowrank": runs, "figure_lowrank_layers": pd.concat([deep, shallow])}
+    assert CLAIMS["eq53-rank"].measure(tables).tolist() == [1.0] * 8
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({}, "one of `above` and `below`"),
+        ({"above": 1, "below": 2}, "one of `above` and `below`"),
+        ({"above": 1}, "needs a docstring"),
+    ],
+)
+def test_a_claim_says_what_it_measures_and_which_side_it_is_on(monkeypatch, options, wanted):
+    monkeypatch.setattr(module, "CLAIMS", [])
+    with pytest.raises(TypeError, match=wanted):
+        module.claim("mine", "p", "s", because="b", **options)(lambda figure3: figure3["rho"])
+    assert module.CLAIMS == []
+
+
+def test_a_name_is_given_once(monkeypatch):
+    monkeypatch.setattr(module, "CLAIMS", list(report.CLAIMS))
+    with pytest.raises(ValueError, match="claim lemma4: there is another"):
+        module.claim("lemma4", "p", "s", because="b", above=0)
+
+
+OWN = '''"""Section 9: a claim of one's own."""
+
+import pandas as pd
+
+from squareloss.claims.claim import claim
+
+
+@claim("mine", "Section 9", "rho is large", above=5, because="a guess", test="every")
+def rho_at_all(figure3: pd.DataFrame, figure3_layers: pd.DataFrame) -> pd.Series:
+    """Rho of every network."""
+    return figure3["rho"]
+'''
+
+
+def test_a_claim_is_one_function_in_a_module_of_a_section(tmp_path):
+    copy_repository(tmp_path)
+    (tmp_path / "src/squareloss/claims/section9.py").write_text(OWN, encoding="utf-8")
+    course(9.0).to_parquet(tmp_path / "figure3.parquet")
+    (tmp_path / "layers").mkdir()
+    layers_of_lowrank(1).to_parquet(tmp_path / "layers" / "figure3.parquet")
+    command = [sys.executable, "-m", "squareloss.claims.report", "--output", "claims"]
+    command += ["--tables", "figure3.parquet", "--layers", "layers/figure3.parquet"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    table = pd.read_parquet(tmp_path / "claims.parquet").set_index("claim")
+    row = table.loc["mine"]
+    assert row[["verdict", "quantity", "tables", "threshold"]].tolist() == [
+        "supported",
+        "Rho of every network",
+        "figure3, figure3_layers",
+        5.0,
+    ]
+    assert len(table) == len(CLAIMS) + 1
 
 
 def test_a_bound_above_one_is_no_evidence():

@@ -17,7 +17,7 @@ rule claims:
     log:
         f"{RESULTS}/logs/claims.log",
     params:
-        code=code("claims.report"),
+        code=code("claims.report", *SECTIONS),
         output=subpath(output.md, strip_suffix=".md"),
         made_from=lambda wildcards: sweep.size(STUDY),
     shell:

@@ -9,6 +9,7 @@ from pathlib import Path
 from snakemake.utils import Paramspace
 
 from squareloss import catalog, cost, sweep
+from squareloss.claims import SECTIONS
 from squareloss.code import code
 from squareloss.config import load
 from squareloss.errors import UserError

@@ -1,7 +1,8 @@
 """What a claim is, and how measured values decide it.
 
-A claim says that a number, measured on each replicate or in each case, lies on one side of a
-threshold. Two kinds of test:
+A claim is one function, decorated with `claim`: its parameters name the tables that it reads, its
+docstring says what it measures, and the decorator says what the paper states and on which side of
+which threshold the measured number lies then. There are two kinds of test:
 
 - `replicates`: a statement about training, which is random. The mean over replicates gets a
   bootstrap interval (BCa, 95%), and exact sign-flip tests in both directions. Fewer than
@@ -18,6 +19,7 @@ against separately: with all verdicts together, a false *supported* has a probab
 training would give, not what other images would.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -28,15 +30,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import bootstrap, permutation_test
 
-# A run: what is the same for all its replicates.
-RUN = ["recipe_name", "weight_decay", "init_scale", "label_noise", "n_train", "batch_size"]
-RUN += ["learning_rate"]
+from squareloss.tables.runs import RUN
 
 # With 5, the smallest p of an exact test is 1/32: before any correction, hardly below 5%.
 FEWEST = 6
 ALPHA = 0.05
 APPROACHING = 0.1  # of the distance to the threshold, between the last two snapshots
+FITTED = "zero training error"
 Tables = Mapping[str, pd.DataFrame]
+Measure = Callable[..., pd.Series]
 
 
 class UnsuitableError(ValueError):
@@ -54,17 +56,68 @@ class Claim:
     side: Literal[">", "<"]
     threshold: float
     because: str  # why this threshold
-    experiments: tuple[str, ...]  # names of the tables it reads
-    # Values by replicate, or by case; NaN where the premise fails or a replicate diverged.
-    measure: Callable[[Tables], pd.Series]
+    # Takes the tables that its parameters name and gives values by replicate, or by case; NaN where
+    # the premise fails or a replicate diverged.
+    function: Measure
     test: Literal["replicates", "every"] = "replicates"
     premise: str = ""  # what is measured has it; the rest is left out
     limit: bool = False  # whether the statement is about where training ends up in the long run
 
     @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables it reads: experiments, their layers, or small problems."""
+        return tuple(inspect.signature(self.function).parameters)
+
+    def measure(self, tables: Tables) -> pd.Series:
+        """The measured values. Raises `UnsuitableError` if the tables lack runs to compare."""
+        return self.function(**{name: tables[name] for name in self.tables})
+
+    @property
     def measured(self) -> str:
         """What is measured, and where."""
         return f"{self.quantity}{f'; only with {self.premise}' if self.premise else ''}"
+
+
+CLAIMS: list[Claim] = []  # in the order of their definition
+
+
+def claim(
+    name: str,
+    place: str,
+    statement: str,
+    *,
+    because: str,
+    above: float | None = None,
+    below: float | None = None,
+    quantity: str = "",
+    **rest: Any,
+) -> Callable[[Measure], Measure]:
+    """Make the decorated function a claim: the value that it measures lies `above` or `below`.
+
+    `because` is the reason for the threshold; `quantity` says what is measured in the place of a
+    docstring; `rest` are further fields of `Claim`. Raises `TypeError` for a claim without a side,
+    with two, or without a word on what it measures, and `ValueError` for a name that is taken.
+    """
+    if (above is None) == (below is None):
+        raise TypeError(f"claim {name}: give one of `above` and `below`")
+    if name in {known.name for known in CLAIMS}:
+        raise ValueError(f"claim {name}: there is another of this name")
+
+    def register(function: Measure) -> Measure:
+        about = quantity or (function.__doc__ or "").strip().partition("\n")[0].removesuffix(".")
+        if not about:
+            raise TypeError(
+                f"claim {name}: its function needs a docstring that says what it measures"
+            )
+        side: Literal[">", "<"] = "<" if above is None else ">"
+        threshold = below if above is None else above
+        assert threshold is not None
+        CLAIMS.append(
+            Claim(name, place, statement, about, side, threshold, because, function, **rest)
+        )
+        return function
+
+    return register
 
 
 def sign_flip_p(effects: NDArray[np.float64]) -> float:
@@ -96,7 +149,7 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def before(tables: Tables) -> Tables:
-    """The tables up to each run's last snapshot but one, which comes at about half of training."""
+    """The tables up to each run's last snapshot but one, which comes at half of training."""
     cut = {}
     for name, table in tables.items():
         if "stable_rank" not in table:  # a small problem: it has no snapshots
@@ -137,8 +190,8 @@ def evaluate(claim: Claim, tables: Tables) -> dict[str, object]:
         "because": claim.because,
         "premise": claim.premise,
         "test": claim.test,
-        "experiments": ", ".join(claim.experiments),
-        "lacking": ", ".join(name for name in claim.experiments if name not in tables),
+        "tables": ", ".join(claim.tables),
+        "lacking": ", ".join(name for name in claim.tables if name not in tables),
         "measured": 0,  # replicates, or cases: networks, layers or small problems
         "without": 0,  # those that diverged or lack the premise
         "holding": 0,  # those on the claimed side

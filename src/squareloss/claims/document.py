@@ -1,7 +1,9 @@
 """docs/claims.md from the claims: `python -m squareloss.claims.document > docs/claims.md`."""
 
-from squareloss.claims.claim import ALPHA, FEWEST, Claim
-from squareloss.claims.report import CLAIMS
+from squareloss import catalog
+from squareloss.catalog import About
+from squareloss.claims import report  # noqa: F401 (imports all sections)
+from squareloss.claims.claim import ALPHA, CLAIMS, FEWEST, Claim
 
 HEADING = f"""# The paper's statements as tests
 
@@ -34,19 +36,6 @@ epoch unless said otherwise; tables and columns are in [tables.md](tables.md). E
 measured on small problems at every step: in the study's runs rho settles within a few steps, and
 `history` has one row an epoch at the most, so that a difference of rows is no rho_dot.
 """
-# Figures that the paper does not have, and what they show.
-FIGURES = {
-    "figure_unit": "Section 3.5: starts under one and the same penalty",
-    "figure_gradientflow": "Section 3.4, Eq. 5 and 6: flow, descent, and rho_dot",
-    "figure_bounds": "Section 4, Eq. 12 to 25, Theorem 7, and the literature: how far from vacuous",
-    "figure_multiclass": "Section 5.2, Lemma 7 and Theorem 6: neural collapse for ten classes",
-    "figure_randomlabels": "Sections 5 and 7, remarks: neural collapse without generalisation",
-    "figure_lowrank": "Section 6.1: rank against batch size, learning rate and lambda",
-    "figure_sgdnoise": "Section 6.2, Figure 10: the noise of SGD in weights and margins",
-    "figure_optimizer": "Sections 3 and 6: from SGD with one sample a step to gradient descent",
-    "figure_normalization": "Section 7, remarks: batch norm against weight norm",
-    "figure_loss": "Section 1: square loss against cross-entropy",
-}
 FIGURES_HEADING = """## Figures of these statements
 
 Beside the paper's own figures, in their style; each is drawn from the experiment of its name.
@@ -61,23 +50,23 @@ def entry(claim: Claim) -> str:
     limit = " (a limit)" if claim.limit else ""
     return (
         f"**`{claim.name}`** ({claim.place}): {claim.statement}.  \n"
-        f"Measured: {claim.measured}; from {', '.join(claim.experiments)}.  \n"
+        f"Measured: {claim.measured}; from {', '.join(claim.tables)}.  \n"
         f"Claimed: {claim.side} {claim.threshold:g} ({claim.because}); test: {claim.test}{limit}.\n"
     )
 
 
-def figure_row(name: str, about: str) -> str:
+def figure_row(about: About) -> str:
     """A row of the table of figures."""
-    experiment = name.removeprefix("figure_")
-    claims = [f"`{claim.name}`" for claim in CLAIMS if experiment in claim.experiments]
-    if experiment == "bounds":  # the networks of Figures 6 and 7, on which the bounds are tested
-        claims = ["all about bounds, from figure6 and figure7"]
-    return f"| `{name}` | {about} | {', '.join(claims) or 'none: shown to compare'} |\n"
+    own = (about.name, f"{about.name}_layers")
+    claims = [f"`{claim.name}`" for claim in CLAIMS if set(own) & set(claim.tables)]
+    words = ", ".join(claims) or "none: shown to compare"
+    return f"| `{about.name}` | {about.place}: {about.shows} | {words} |\n"
 
 
 def document() -> str:
     """The whole page."""
-    figures = "".join(figure_row(name, about) for name, about in FIGURES.items())
+    ours = [about for name, about in catalog.figures().items() if name.startswith("figure_")]
+    figures = "".join(figure_row(about) for about in ours)
     claims = "\n".join(entry(claim) for claim in CLAIMS)
     return f"{HEADING}\n{FIGURES_HEADING}{figures}\n## Claims\n\n{claims}"
 

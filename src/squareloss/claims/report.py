@@ -1,12 +1,14 @@
 """The table of claims as a job: Parquet, a page in Markdown and HTML, lines for the terminal.
 
-    python -m squareloss.claims.report --tables A.parquet ... --layers P ... --made-from TEXT \
-        --output PREFIX
+    python -m squareloss.claims.report --tables A.parquet ... --layers layers/A.parquet ... \
+        --made-from TEXT --output PREFIX
 
-A table is known by its file's name, the experiment. Writes PREFIX.parquet, .md, .html and .txt.
+A table is known by its file's name: the experiment, or that and "_layers". Writes PREFIX.parquet,
+.md, .html and .txt.
 """
 
 import argparse
+import importlib
 import math
 from collections.abc import Hashable, Mapping
 from html import escape
@@ -15,15 +17,16 @@ from typing import Any
 
 import pandas as pd
 
-from squareloss.claims import section3, section4, section5, section6, section7
-from squareloss.claims.claim import judge
+from squareloss.claims import SECTIONS
+from squareloss.claims.claim import CLAIMS, judge
 from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.tables.claims import CLAIMS as TABLE
 from squareloss.tables.parts import read
 
-SECTIONS = (section3, section4, section5, section6, section7)
-CLAIMS = [claim for section in SECTIONS for claim in section.CLAIMS]
+for section in SECTIONS:
+    importlib.import_module(f"squareloss.{section}")
+
 MARKS = {"supported": "✔", "contradicted": "✘", "not decided": "?"}
 HEAD = """{counts} of {total} claims. {made_from}
 
@@ -116,13 +119,12 @@ def main() -> None:
     """Command line of the claims job."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", nargs="+", required=True)
-    parser.add_argument("--layers", nargs="*", default=[], help="parts of lowrank's table `layers`")
+    parser.add_argument("--layers", nargs="*", default=[], help="all layers of the experiments")
     parser.add_argument("--made-from", default="", help="data and size, printed on the page")
     parser.add_argument("--output", required=True, help="prefix of the .parquet and .md")
     args = parser.parse_args()
     tables = {Path(path).stem: read([path]) for path in args.tables}
-    if args.layers:
-        tables["layers of lowrank"] = read(args.layers)
+    tables |= {f"{Path(path).stem}_layers": read([path]) for path in args.layers}
     table = judge(CLAIMS, tables)
     TABLE.write(f"{args.output}.parquet", table)
     texts = {

@@ -1,63 +1,61 @@
 """Section 5: neural collapse."""
 
+from collections.abc import Callable
+
 import pandas as pd
 
-from squareloss.claims.claim import Claim, Tables
+from squareloss.claims.claim import FITTED, Measure, claim
 from squareloss.claims.select import at_end, fits, fitted_at_end, ratio_to_start, where
 
+TENFOLD = 0.1
+TENTH = "a tenth of the scale"
 
-def collapse_ratio(tables: Tables, experiment: str, **run: object) -> pd.Series:
-    """NC1 at the end over NC1 at initialisation, of replicates that fit their labels."""
-    table = where(tables[experiment], **run)
+
+def collapse_ratio(table: pd.DataFrame) -> pd.Series:
+    """Of one run: NC1 at the end over NC1 at the start, of replicates that fit their labels."""
     return fits(table, ratio_to_start(table, "nc1"))
 
 
-def final(tables: Tables, experiment: str, column: str, **run: object) -> pd.Series:
-    """A measure of collapse at the end, of replicates that fit their labels."""
-    return fitted_at_end(tables[experiment], column, **run)
+def of_figure9(measure: Measure) -> Measure:
+    """`measure` of the run of Figure 9."""
+
+    def found(figure9: pd.DataFrame) -> pd.Series:
+        return measure(figure9)
+
+    return found
 
 
-def spread_ratio(tables: Tables) -> pd.Series:
-    """sd / mean of the margins at the end over that when the last sample was first fitted."""
-    table = tables["figure8"].sort_values("epoch")
-    table = table.assign(spread=table["margin_sd"] / table["mean_margin"].abs())
-    fitted = table[table["train_error"] == 0].groupby("replicate")["spread"]
-    return fits(table, fitted.last() / fitted.first())
+def of_ten_classes(measure: Measure) -> Measure:
+    """`measure` of the run with ten classes."""
+
+    def found(figure_multiclass: pd.DataFrame) -> pd.Series:
+        return measure(figure_multiclass)
+
+    return found
 
 
-def chance(tables: Tables) -> pd.Series:
-    """Random labels: test error over that of guessing, of replicates whose NC1 fell tenfold."""
-    table = where(tables["randomlabels"], label_noise=1)
-    collapsed = collapse_ratio(tables, "randomlabels", label_noise=1) < TENFOLD
-    guessing = 1 - 1 / table["classes"].iloc[0]
-    return (at_end(table, "test_error") / guessing).where(collapsed)
+def of_random_labels(measure: Measure) -> Measure:
+    """`measure` of the run whose labels are all random."""
+
+    def found(figure_randomlabels: pd.DataFrame) -> pd.Series:
+        return measure(where(figure_randomlabels, label_noise=1))
+
+    return found
 
 
-TENFOLD = 0.1
-TENTH = "an order of magnitude"
-FITTED = "zero training error"
-
-
-def collapse_claims(
-    experiment: str, suffix: str, where_: str, binary: bool, **run: object
-) -> list[Claim]:
-    """NC1 to NC4 of one run. What is an identity for two classes is no claim for them."""
-    place = f"Section 5, {where_}"
-    claims = [
-        Claim(
-            f"nc1-{suffix}",
-            place,
-            "NC1: Tr(Sigma_W Sigma_B^+) -> 0",
-            "NC1 at the end over NC1 at initialisation",
-            "<",
-            TENFOLD,
-            TENTH,
-            (experiment,),
-            lambda tables: collapse_ratio(tables, experiment, **run),
-            premise=FITTED,
-            limit=True,
-        ),
-    ]
+def collapse(suffix: str, about: str, of_run: Callable[[Measure], Measure], binary: bool) -> None:
+    """The claims NC1 to NC4 of one run. What is an identity for two classes is none for them."""
+    place = f"Section 5, {about}"
+    claim(
+        f"nc1-{suffix}",
+        place,
+        "NC1: Tr(Sigma_W Sigma_B^+) -> 0",
+        below=TENFOLD,
+        because="an order of magnitude",
+        quantity="NC1 at the end over NC1 at initialisation",
+        premise=FITTED,
+        limit=True,
+    )(of_run(collapse_ratio))
     measures = [
         ("nc2-norms-weights", "NC2: ||w_c|| equal", "nc2_equinorm_weights", "sd / mean"),
         ("nc2-angles-weights", "NC2: cos(w_c, w_c') -> -1/(C-1)", "nc2_angle_weights", "distance"),
@@ -77,52 +75,53 @@ def collapse_claims(
         ("nc4", "NC4: predictions are the nearest class mean", "nc4", "share that differs"),
     ]
     for name, statement, column, what in measures:
-        claims.append(
-            Claim(
-                f"{name}-{suffix}",
-                place,
-                statement,
-                f"{what} at the end",
-                "<",
-                TENFOLD if column != "nc4" else 0.01,
-                "a tenth of the scale" if column != "nc4" else "one sample in a hundred",
-                (experiment,),
-                lambda tables, column=column: final(tables, experiment, column, **run),  # type: ignore[misc]
-                premise=FITTED,
-                limit=True,
-            )
-        )
-    return claims
+
+        def final(table: pd.DataFrame, column: str = column) -> pd.Series:
+            return fitted_at_end(table, column)
+
+        claim(
+            f"{name}-{suffix}",
+            place,
+            statement,
+            below=0.01 if column == "nc4" else TENFOLD,
+            because="one sample in a hundred" if column == "nc4" else TENTH,
+            quantity=f"{what} at the end",
+            premise=FITTED,
+            limit=True,
+        )(of_run(final))
 
 
-CLAIMS = [
-    *collapse_claims("figure9", "binary", "Figure 9", binary=True),
-    *collapse_claims("multiclass", "multiclass", "Lemma 7 and Theorem 6", binary=False),
-    *collapse_claims(
-        "randomlabels", "random-labels", "remarks: random labels", binary=True, label_noise=1
-    ),
-    Claim(
-        "nc-without-generalisation",
-        "Section 7, remarks",
-        "neural collapse does not imply generalisation",
-        "random labels: test error over that of guessing",
-        ">",
-        0.8,
-        "1 is guessing; a finite test set leaves some spread",
-        ("randomlabels",),
-        chance,
-        premise="zero training error, and an NC1 that fell tenfold",
-    ),
-    Claim(
-        "margins-narrow",
-        "Section 5.1, Figure 8",
-        "the margins' sd shrinks relative to their mean",
-        "sd / mean of the margins at the end over that at the first epoch without training error",
-        "<",
-        1,
-        "a ratio",
-        ("figure8",),
-        spread_ratio,
-        premise=FITTED,
-    ),
-]
+collapse("binary", "Figure 9", of_figure9, binary=True)
+collapse("multiclass", "Lemma 7 and Theorem 6", of_ten_classes, binary=False)
+collapse("random-labels", "remarks: random labels", of_random_labels, binary=True)
+
+
+@claim(
+    "nc-without-generalisation",
+    "Section 7, remarks",
+    "neural collapse does not imply generalisation",
+    above=0.8,
+    because="1 is guessing; a finite test set leaves some spread",
+    premise="zero training error, and an NC1 that fell tenfold",
+)
+def chance(figure_randomlabels: pd.DataFrame) -> pd.Series:
+    """Random labels: test error over that of guessing."""
+    table = where(figure_randomlabels, label_noise=1)
+    error = at_end(table, "test_error")
+    guessing = 1 - 1 / table["classes"].iloc[0]
+    return (error / guessing).where(collapse_ratio(table) < TENFOLD)
+
+
+@claim(
+    "margins-narrow",
+    "Section 5.1, Figure 8",
+    "the margins' sd shrinks relative to their mean",
+    below=1,
+    because="a ratio",
+    premise=FITTED,
+)
+def spread_ratio(figure8: pd.DataFrame) -> pd.Series:
+    """sd / mean of the margins at the end over that at the first epoch without training error."""
+    table = figure8.sort_values("epoch")
+    fitted = table[table["train_error"] == 0].groupby("replicate")["margin_spread"]
+    return fits(table, fitted.last() / fitted.first())

@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from squareloss.claims.claim import RUN, UnsuitableError
+from squareloss.claims.claim import UnsuitableError
+from squareloss.tables.aggregate import TRAINED as SETTINGS
+from squareloss.tables.runs import RUN, last_epoch
 
 LEARNT = 0.05  # training error below which a network counts as trained
+TRAINED = f"training error below {LEARNT:g}"
 
 
 def where(table: pd.DataFrame, **values: Any) -> pd.DataFrame:
@@ -25,17 +28,12 @@ def ends(table: pd.DataFrame, column: str) -> tuple[Any, Any]:
     return table[column].min(), table[column].max()
 
 
-def last(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of each run's last epoch."""
-    return table[table["epoch"] == table.groupby(RUN)["epoch"].transform("max")]
-
-
 def at_end(table: pd.DataFrame, column: str, **run: Any) -> pd.Series:
     """`column` at the last epoch of the one run with these values, by replicate.
 
     Raises `UnsuitableError` if there is no such run, or more than one.
     """
-    rows = last(where(table, **run))
+    rows = last_epoch(where(table, **run))
     if rows.groupby(RUN).ngroups != 1:
         named = ", ".join(f"{name} = {value}" for name, value in run.items())
         raise UnsuitableError(f"one run with {named}" if named else "a single run")
@@ -54,7 +52,7 @@ def fits(table: pd.DataFrame, values: pd.Series, **run: Any) -> pd.Series:
 
 def learnt(table: pd.DataFrame, values: pd.Series) -> pd.Series:
     """`values` by replicate, NaN for those of which some run in the table has not learnt."""
-    worst = last(table).groupby("replicate")["train_error"].max(skipna=False)
+    worst = last_epoch(table).groupby("replicate")["train_error"].max(skipna=False)
     return values.where(worst < LEARNT)
 
 
@@ -66,27 +64,35 @@ def ratio_to_start(table: pd.DataFrame, column: str) -> pd.Series:
     return (values.last() / values.first()).reindex(missing)
 
 
-def trend(table: pd.DataFrame, x: str, y: str) -> pd.Series:
+def several(table: pd.DataFrame, column: str) -> None:
+    """Raise `UnsuitableError` unless a column has three values, without which there is no trend."""
+    if table[column].nunique() < 3:
+        raise UnsuitableError(f"three values of {column}")
+
+
+def trend(table: pd.DataFrame, x: str, y: str, over: str = "") -> pd.Series:
     """Spearman's correlation of `y` with `x` over the runs that end without training error.
 
-    By replicate; NaN for fewer than three such runs.
+    By replicate; NaN for fewer than three such runs. Raises `UnsuitableError` if the study has not
+    three runs that differ in `over` (`x` unless given), whatever their training error.
     """
+    several(table, over or x)
 
     def correlation(rows: pd.DataFrame) -> float:
         pairs = rows.loc[rows["train_error"] == 0, [x, y]].dropna()
         constant = len(pairs) < 3 or (pairs.nunique() < 2).any()
         return np.nan if constant else float(spearmanr(pairs[x], pairs[y]).statistic)
 
-    groups = last(table).groupby("replicate")
+    groups = last_epoch(table).groupby("replicate")
     return pd.Series({replicate: correlation(rows) for replicate, rows in groups}, dtype=float)
 
 
-def other_recipe(table: pd.DataFrame, *named: str) -> str:
-    """The one recipe of an experiment that is none of these: the paper's own.
+def comparable(table: pd.DataFrame, varied: str) -> pd.DataFrame:
+    """The table, whose runs differ in the setting `varied` and in no other that was trained with.
 
-    Raises `UnsuitableError` if there is none, or more than one.
+    Raises `UnsuitableError` naming the setting otherwise.
     """
-    others = set(table["recipe_name"]) - set(named)
-    if len(others) != 1:
-        raise UnsuitableError(f"one recipe beside {', '.join(named)}")
-    return str(others.pop())
+    for name in SETTINGS:
+        if name != varied and table[name].nunique() > 1:
+            raise UnsuitableError(f"runs that differ in {varied} alone, and not in {name}")
+    return table

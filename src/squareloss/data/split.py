@@ -100,11 +100,8 @@ def inputs(
     if images == "unit_norm":
         return _unit_norm(split.train_images), _unit_norm(split.test_images)
     if images == "standardized_unit_norm":
-        parts = (_standardized(split, x) for x in (split.train_images, split.test_images))
-        train, test = (
-            x / np.linalg.norm(x, axis=(1, 2, 3), keepdims=True).clip(1e-12) for x in parts
-        )
-        return train, test
+        train, test = inputs(split, "standardized")
+        return _over_norm(train), _over_norm(test)
     raise ValueError(f"unknown images: {images!r}")
 
 
@@ -135,6 +132,12 @@ def _unit_norm(images: np.ndarray) -> np.ndarray:
     scaled = images.astype(np.float32)
     scaled /= norms[:, None, None, None]
     return scaled
+
+
+def _over_norm(images: np.ndarray) -> np.ndarray:
+    norms = np.sqrt(np.einsum("nchw,nchw->n", images, images, dtype=np.float64))
+    scaled = images / np.maximum(norms, 1e-12)[:, None, None, None]
+    return scaled.astype(np.float32)
 
 
 def _checksum(tensors: dict[str, np.ndarray]) -> np.ndarray:

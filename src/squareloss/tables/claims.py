@@ -17,7 +17,7 @@ CLAIMS = PlainTable(
         Column("because", "string", "1", "why this threshold"),
         Column("premise", "string", "1", "what is measured has it, the rest is left out"),
         Column("test", "string", "1", "of the mean over replicates, or of every case"),
-        Column("experiments", "string", "1", "whose tables it reads"),
+        Column("tables", "string", "1", "names of the tables it reads"),
         Column("lacking", "string", "1", "what it needs and the study does not have"),
         Column("measured", "int64", "1", "replicates or cases measured"),
         Column("without", "int64", "1", "those left out: diverged, or without the premise"),
