@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from test_config import raw
 
 from squareloss import config, sweep
+from squareloss.claims import SECTIONS
 from squareloss.code import SOURCE, files, skeleton
 from squareloss.spec import Recipe, RunSpec, canonical_json, stream
 
@@ -131,7 +132,9 @@ def test_code_names_exactly_what_python_loads():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     for module, loaded in json.loads(done.stdout).items():
         package = SOURCE / "squareloss" / "__init__.py"
-        assert set(files(module)) == {Path(file) for file in loaded} - {package}, module
+        # The job that judges claims imports the sections by their names, as its rule does.
+        named = files(module, *(SECTIONS if module == "claims.report" else ()))
+        assert set(named) == {Path(file) for file in loaded} - {package}, module
 
 
 CODE = """
