@@ -44,7 +44,10 @@ def main() -> None:
     parser.add_argument("figure", choices=figures, metavar="FIGURE", help="its module's name")
     for name, meaning in catalog.TABLES.items():
         parser.add_argument(f"--{name}", nargs="*", default=[], metavar="P", help=meaning)
-    parser.add_argument("--made-from", default="", help="data and size, printed at the foot")
+    # Snakemake quotes an empty text as nothing at all.
+    parser.add_argument(
+        "--made-from", nargs="?", const="", default="", help="data and size, printed at the foot"
+    )
     parser.add_argument("--results", required=True, help="the study's folder")
     options = parser.parse_args()
     about = figures[options.figure]
