@@ -185,7 +185,7 @@ def test_clones_of_other_settings_are_refused_and_say_in_what(clones):
     edit_tiny(clones.source, "study: tiny", "study: tiny\nseed: 3\ndelta: 0.1")
     edit_tiny(clones.source, "epochs: 2", "epochs: 1")
     engine = clones.source / "src/squareloss/engine.py"
-    engine.write_text(engine.read_text(encoding="utf-8") + "# another\n", encoding="utf-8")
+    engine.write_text(engine.read_text(encoding="utf-8") + "ANOTHER = True\n", encoding="utf-8")
     assert snakemake(clones.source, "metrics").returncode == 0
     before = contents(clones.target)
     done = make_merge(clones.target, clones.source)
