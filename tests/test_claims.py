@@ -368,13 +368,15 @@ def layers_of_lowrank(sign, depth=4, **point):
     return pd.DataFrame(rows).assign(**point)
 
 
+[UNIT] = CLAIMS["eq7-equilibrium-unit"].tables  # the experiment with layer norms of 1
+
 # Claim -> tables that support it, and tables that contradict it.
 CASES = {
     "eq5-flow": [{"gradientflow": dynamics(o, 0, 0)} for o in (1, 0.5)],
     "eq6-rho-dot": [{"gradientflow": dynamics(1, e, 0)} for e in (0.01, 0.5)],
     "lemma4": [{"gradientflow": dynamics(1, 0, e)} for e in (0.001, 0.2)],
     "eq7-equilibrium": [{"figure3": equilibrium(f)} for f in (0.999, 0.9)],
-    "eq7-equilibrium-unit": [{"figure_unit": equilibrium(f)} for f in (0.999, 0.9)],
+    "eq7-equilibrium-unit": [{UNIT: equilibrium(f)} for f in (0.999, 0.9)],
     "eq8-gap": [{"figure3": gaps(f)} for f in (0.999, 0.9)],
     "lemma1-decay-costs": [
         {
@@ -390,9 +392,9 @@ CASES = {
     ],
     "rho-nonmonotone": [{"figure8": course(rho)} for rho in ((1.0, 3.0, 2.0), (1.0, 2.0, 3.0))],
     "starts-meet": [{"figure3": starts(m, False)} for m in (True, False)],
-    "starts-meet-unit": [{"figure_unit": starts(m, False)} for m in (True, False)],
+    "starts-meet-unit": [{UNIT: starts(m, False)} for m in (True, False)],
     "starts-stay-apart": [{"figure3": starts(m, not m)} for m in (True, False)],
-    "starts-stay-apart-unit": [{"figure_unit": starts(m, not m)} for m in (True, False)],
+    "starts-stay-apart-unit": [{UNIT: starts(m, not m)} for m in (True, False)],
     "lazy": [
         {"figure5": two("distance", {"init_scale": (0.8, 1.5)}, a, b, weight_decay=0.0)}
         for a, b in ((0.9, 0.4), (0.4, 0.9))

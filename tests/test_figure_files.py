@@ -47,7 +47,7 @@ font.size: 20
 def test_no_setting_of_the_user_reaches_a_figure(tmp_path):
     """Neither the backend of a notebook nor a matplotlibrc, whose LaTeX may not be installed."""
     table = tmp_path / "a.parquet"
-    run(0).to_parquet(table)
+    runs(decay=[0.0, 0.001], init=[0.9, 1.3]).to_parquet(table)
     (tmp_path / "rc" / "matplotlib").mkdir(parents=True)
     (tmp_path / "rc" / "matplotlib" / "matplotlibrc").write_text(RC)
     settings = {
@@ -57,7 +57,7 @@ def test_no_setting_of_the_user_reaches_a_figure(tmp_path):
     drawn = []
     for name, changed in (("plain", {}), ("changed", settings)):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MPL")} | changed
-        command = [sys.executable, "-m", "squareloss.figures", "figure9", "--table", str(table)]
+        command = [sys.executable, "-m", "squareloss.figures", "figure3", "--table", str(table)]
         done = subprocess.run(
             [*command, "--results", str(tmp_path / name)],
             env=environment,

@@ -63,14 +63,14 @@ def averages(layers: pd.DataFrame) -> pd.DataFrame:
     """
     hidden = layers[layers["layer"] < layers.groupby(RUN)["layer"].transform("max")]
     means = hidden.groupby(KEYS)[list(AVERAGED)].mean()
-    # A network that diverged has no rank, though an integer column had to hold one.
+    # A network that diverged has no rank, but its integer column holds 0; make that NaN.
     return means.where(means["effective_rank"].notna(), axis=0).reset_index()
 
 
 def write(path: str | Path, table: pd.DataFrame, kind: Table) -> None:
     """Write `table` with the types and the metadata of its `kind`."""
     schema = kind.schema()
-    # Not `Table.from_pandas`, which would store NaN as null, unlike the tables joined here.
+    # `Table.from_pandas` would store NaN as null, unlike the tables that are joined here.
     columns = [pa.array(table[field.name].to_numpy(), field.type) for field in schema]
     with whole(path) as temporary:
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)

@@ -38,7 +38,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], text: str | None 
         try:
             metadata = None if text is None else {"squareloss": text}
             safetensors.torch.save_file(tensors, temporary, metadata)
-        except safetensors.SafetensorError as error:  # its own for a full disk
+        except safetensors.SafetensorError as error:  # what it raises if the disk is full
             raise OSError(str(error)) from None
 
 
@@ -64,7 +64,8 @@ def save(path: str | Path, owner: dict[str, str], block: Block) -> None:
             "diverged_at": replicate.diverged_at,
             "columns": {k: type(v).__name__ for k, v in (replicate.rows or [{}])[0].items()},
         }
-        # Not in the metadata, which may not grow with the number of epochs.
+        # Rows are tensors and no metadata: the size of a file's metadata is limited, and that of
+        # the history is not.
         rows = [list(row.values()) for row in replicate.rows]
         tensors[f"rows/{r}"] = torch.tensor(rows, dtype=torch.float64)
     text = {"owner": owner, "seconds": block.seconds, "samples": block.samples}

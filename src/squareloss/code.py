@@ -52,7 +52,7 @@ def files(*modules: str) -> list[Path]:
         if file not in found:
             found.add(file)
             waiting += _imports(file)
-    # The package's version says nothing about what a module computes.
+    # It holds the package's version, which says nothing about what a module computes.
     found.discard(SOURCE / "squareloss" / "__init__.py")
     return sorted(found)
 

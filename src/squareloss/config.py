@@ -66,7 +66,7 @@ def _names_a_folder(path: str) -> str:
 FilePath = Annotated[str, AfterValidator(_as_path)]
 
 T = TypeVar("T")
-# One value may stand without brackets.
+# A list of values; a single one may stand without brackets.
 Values = Annotated[tuple[T, ...], BeforeValidator(_as_list), Field(min_length=1)]
 
 
@@ -294,7 +294,7 @@ def _check_sizes(key: str, sizes: tuple[int, ...], dataset_name: str, study: Stu
     ]:
         if size % groups:
             raise UserError(f"config: {name}: {size} is not a multiple of the {groups} classes")
-    # A source without a test set of its own gives its test images from the same pool.
+    # Where a source has no test set of its own, test images are taken from the training images.
     shared = test_counts is None
     test_room = groups * min(
         sum((train_counts if test_counts is None else test_counts)[label] for label in group)
@@ -333,7 +333,7 @@ def _one_line(error: ValidationError) -> str:
     elif problem["type"] == "missing":
         message = "is required and missing"
     elif problem["type"] == "string_type" and problem["input"] is not None:
-        # 2024, 1e3 and yes are read as something else than text.
+        # YAML reads 2024 and 1e3 as numbers and yes as true, not as text.
         message = (
             f"must be text, got {problem['input']!r}; quote it in a file, "
             "or choose a name that is no number"

@@ -24,7 +24,7 @@ from squareloss.spec import Point, Recipe
 
 CHANNELS, SIDE = 3, 32  # of the largest images that sources give
 CORE_RATE = 3e10  # FLOP/s of one CPU core: less than half of what cnn6 reaches in float32
-STEP_SECONDS = 2e-4  # a step takes no less on a GPU, however small the network
+STEP_SECONDS = 2e-4  # the least that a step takes on a GPU, however small the network
 START_SECONDS = 60  # of a job: imports, data, recording of the step
 
 
@@ -75,7 +75,7 @@ def training_job(study: Study, point: Point) -> Job:
         samples=samples,
         seconds=START_SECONDS + max(work, steps * STEP_SECONDS),
         disk=disk,
-        # Snapshots wait in memory for the end; images are there as bytes and as floats, twice.
+        # Snapshots stay in memory until the end. Images are held as bytes and, twice, as floats.
         memory=2 * disk + 10 * images * CHANNELS * SIDE**2,
     )
 
@@ -85,7 +85,7 @@ def reading_job(study: Study, point: Point) -> Job:
     recipe = study.recipes[point.recipe_name]
     images = point.n_train * snapshots(recipe) * study.block_size
     work = images * flops_per_sample(network(study, point), CHANNELS, SIDE) / 3
-    # Images as floats, their features, and what is made of both on the way.
+    # Images as floats, their features, and intermediate results of both.
     memory = 10 * point.n_train * CHANNELS * SIDE**2 * 4
     seconds = START_SECONDS + work / (CORE_RATE * study.threads)
     return Job(samples=0, seconds=seconds, disk=0, memory=memory)

@@ -26,9 +26,10 @@ from squareloss.normalize import Model, product_norm
 from squareloss.optimize import initial_weight, learning_rate, rho_penalty, set_rate, sgd
 from squareloss.spec import RunSpec, stream
 
-EVALUATION_BATCH = 500  # bounds the memory of a forward pass; the sums are over samples alone
-WARM_UP = 3  # steps before a recording, in which libraries choose and allocate
-# What the matrix products of a step compute in; masters and measurements are float32 or float64.
+EVALUATION_BATCH = 500  # images in a forward pass; bounds its memory and changes no result
+WARM_UP = 3  # steps before a recording, in which libraries choose algorithms and allocate memory
+# The precision of the matrix products in a training step. The weights that are kept and whatever is
+# measured have float32, or float64.
 PRODUCTS = {
     "float64": torch.float64,
     "float32": torch.float32,
@@ -120,7 +121,8 @@ class Replicate:
         self.optimizer = sgd(
             self.model.parameters(), recipe, point.learning_rate, point.weight_decay
         )
-        # As the initial weights: runs that differ in anything else see the same batches.
+        # The stream depends on N and the batch size alone, so that runs which differ in anything
+        # else see the same batches.
         size = f"N={point.n_train} batch={point.batch_size}"
         self.order = torch.Generator().manual_seed(stream(spec.seed, replicate, "batches", size))
         self.labels = data.labels[replicate]
@@ -172,13 +174,15 @@ class Replicate:
         full_batch = recipe.optimizer == "gd"
         steps = 1 if full_batch else len(batches)
         if self.stream is not None:
-            # The data, and weights from a checkpoint, come by the stream this is called from.
+            # The data and the weights from a checkpoint were written on the stream that this is
+            # called from; this replicate's stream must not read them before.
             self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream), tf32(recipe.precision == "tf32"):
             if epoch in self.kept:
                 self.before = self.directions()
             if full_batch:
-                # The sum of the batches' gradients, each weighted by its share of the samples.
+                # The gradient of the whole set is the sum of the batches' gradients, each weighted
+                # by its share of the samples.
                 self._set_rate(epoch, 0, steps)
                 parts = (self.gradients(batch, len(batch) / n) for batch in batches)
                 self.update([torch.stack(part).sum(0) for part in zip(*parts, strict=True)])

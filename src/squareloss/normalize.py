@@ -85,11 +85,11 @@ class Model:
             self.masters, of_weights, self.norms, self.radii, strict=True
         ):
             gradient = gradient.to(v.dtype)
-            # The fused optimiser walks through memory, whatever the strides say.
+            # The fused optimiser ignores strides: parameter and gradient must lie in memory alike.
             same = gradient.stride() == v.stride()
             v.grad = gradient if same else torch.empty_like(v).copy_(gradient)
             if self.normalization in ("wn", "lm"):
-                # <V, dL/dW> V; in place, since memory traffic is what these passes cost
+                # Subtract <V, dL/dW> V, in place, since these passes cost memory traffic only.
                 radial = torch.dot(v.flatten(), v.grad.flatten()) / radius.square()
                 v.grad.addcmul_(v, radial, value=-1)
             if self.normalization == "wn":
@@ -107,7 +107,7 @@ class Model:
         """Set what the training step computes with from the parameters."""
         for v, w, g, radius in zip(self.masters, self.weights, self.norms, self.radii, strict=True):
             if self.normalization in ("wn", "lm"):
-                # in place, so that a recorded step finds it again
+                # In place, because a recorded step reads this very memory.
                 radius.copy_(torch.linalg.vector_norm(v))
             if self.normalization == "wn":
                 torch.mul(v, g / radius, out=w)

@@ -40,7 +40,7 @@ def learning_rate(
         return base * (1 + math.cos(math.pi * step / total)) / 2
     if schedule.name == "cosine_per_epoch_of_total_steps":
         return base * (1 + math.cos(math.pi * epoch / total)) / 2
-    # Whole epochs: a product such as 0.28 * 25 is a little more than 7, and would come late.
+    # Rounded to whole epochs: 0.28 * 25 is a little more than 7, which would come an epoch late.
     passed = sum(epoch >= round(milestone * epochs) for milestone in schedule.milestones)
     return base * schedule.factor**passed
 
@@ -63,7 +63,8 @@ def sgd(
         fused=True,
     )
     for p in parameters:
-        # Zeros from the start: PyTorch's own first step, and a state that can be saved before it.
+        # PyTorch would make the buffer in the first step. Zeros from the start give the same step,
+        # and a state that can be saved before it.
         optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
     return optimizer
 

@@ -50,10 +50,12 @@ def prepare(spec: RunSpec, split: Split) -> Block:
     torch.set_num_threads(spec.threads)
     device = choose_device(spec.device)
     if device.type == "cuda":
-        # Before the first product: without it, streams may share a workspace and sums vary.
+        # This must be set before the first matrix product. Without it, streams may share a
+        # workspace of cuBLAS, and sums would vary from run to run.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-        # Else each new tensor is filled first, 77 times a step of cnn6; none is read unwritten.
+        # Deterministic mode fills each new tensor, 77 times a step of cnn6. That is not needed
+        # here: no tensor is read before it is written.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     data = load_data(spec, split, device)
     return Block({r: Replicate(spec, data, r) for r in spec.replicates})
@@ -66,7 +68,7 @@ def train(block: Block, epochs: int, pause: Callable[[], None] = lambda: None) -
     """
     replicates = list(block.replicates.values())
     on_gpu = replicates[0].on_gpu
-    # A GPU works on all replicates at once; on a CPU one after the other is as fast.
+    # A GPU works on all replicates at once; on a CPU it is as fast to train them in turn.
     groups = [replicates] if on_gpu else [[replicate] for replicate in replicates]
     terminal = sys.stderr.isatty()
     bar = tqdm(total=epochs * len(replicates), unit="epoch", disable=not terminal)

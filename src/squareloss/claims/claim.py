@@ -32,10 +32,11 @@ from scipy.stats import bootstrap, permutation_test
 
 from squareloss.tables.runs import RUN
 
-# With 5, the smallest p of an exact test is 1/32: before any correction, hardly below 5%.
+# The smallest p of an exact test of 5 replicates is 1/32, which no correction would leave below 5%.
 FEWEST = 6
 ALPHA = 0.05
-APPROACHING = 0.1  # of the distance to the threshold, between the last two snapshots
+# A limit is still approached if the last two snapshots cover this share of what is missing.
+APPROACHING = 0.1
 FITTED = "zero training error"
 Tables = Mapping[str, pd.DataFrame]
 Measure = Callable[..., pd.Series]

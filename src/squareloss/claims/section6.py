@@ -14,7 +14,7 @@ def rank_change(table: pd.DataFrame, varied: str, **run: object) -> pd.Series:
     end = last_epoch(where(table, **run))
     if end.empty:
         raise UnsuitableError(f"runs with {run}")
-    # The sweep that varies this alone is the one with the most values of it.
+    # The experiment has several sweeps; the one that varies this alone has the most values of it.
     others = [name for name in ("batch_size", "learning_rate", "weight_decay") if name != varied]
     sizes = end.groupby(others)[varied].nunique()
     end = end.set_index(others).loc[[sizes.idxmax()]].reset_index()

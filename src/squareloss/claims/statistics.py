@@ -83,9 +83,10 @@ def replicates_needed(share: float, tests: int, alpha: float, most: int) -> int 
     method could ask for. None if more than `most` are needed.
     """
     n = np.arange(1, most + 1)
-    # The share that was seen, rounded so that it is not exceeded.
+    # Rounded down, so that no more replicates hold than the share that was seen.
     enough = sign_p(np.floor(share * n + 1e-9), n) * tests <= alpha
-    # Once enough, enough for good: with more replicates a rounded share may fall short again.
+    # A rounded share may fall short again with one replicate more, so take the number from which
+    # on every larger one is enough.
     lacking = np.flatnonzero(~enough)
     fewest = 1 if len(lacking) == 0 else int(lacking[-1]) + 2
     return fewest if fewest <= most else None

@@ -107,7 +107,7 @@ def inputs(
 
 def statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation per channel of uint8 images, in [0, 1] units, float32."""
-    # Sums of integers are exact, and the same in any order.
+    # Integers are summed exactly, so the result does not depend on the order of the images.
     pixels = images.size // images.shape[1]
     mean = images.sum(axis=(0, 2, 3), dtype=np.int64) / pixels
     square = np.einsum("nchw,nchw->c", images, images, dtype=np.int64) / pixels
@@ -126,7 +126,7 @@ def _standardized(split: Split, images: np.ndarray) -> np.ndarray:
 
 
 def _unit_norm(images: np.ndarray) -> np.ndarray:
-    # The norm of the pixels from 0 to 255: their scale cancels.
+    # The norm is that of the pixels from 0 to 255, since their scale cancels.
     squares = np.einsum("nchw,nchw->n", images, images, dtype=np.int64)
     norms = np.sqrt(np.maximum(squares, 1)).astype(np.float32)
     scaled = images.astype(np.float32)

@@ -53,8 +53,8 @@ def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Fig
     figure = style.canvas(4.3 * len(decays), 1.45 * len(inits) + 0.8)
     axes = figure.subplots(len(inits), len(decays), squeeze=False, sharex="row")
     for row, init in zip(axes, inits, strict=True):
-        # Both values of lambda on one scale, so that their widths compare; not so the rows, whose
-        # margins differ by orders of magnitude.
+        # Both values of lambda have one scale, so that their widths can be compared. Each row has
+        # its own, since the margins of two initialisations differ by orders of magnitude.
         rows = finite[finite["init_scale"] == init]
         low, high = np.quantile(rows["margin"], [0.001, 0.999]) if len(rows) else (0.0, 1.0)
         room = max(0.15 * (high - low), 1e-9)

@@ -44,7 +44,8 @@ def panel(ax: Axes, arc: pd.DataFrame) -> QuadMesh | None:
     rho = np.geomspace(lowest, highest, 240)
     height = np.clip(loss(rho[:, None], mu, M, lam, classes=2), LOWEST, HIGHEST)
     ax.set_yscale("log")
-    # A column for each measured angle: contours between them would follow the interpolation.
+    # One column is drawn for each measured angle. Contours would show the interpolation between
+    # angles, which was not measured.
     drawn = ax.pcolormesh(
         angle,
         rho,
@@ -76,7 +77,7 @@ def panel(ax: Axes, arc: pd.DataFrame) -> QuadMesh | None:
 def draw(landscape: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw the measured counterpart of Figure 2: one panel for each value of lambda."""
     style.check_sweep(landscape, "weight_decay", "init_scale")
-    # One arc for each run: that of the lowest pair of replicates.
+    # Draw one arc for each run, that between its first two replicates.
     order = {"weight_decay": False, "init_scale": True, "replicate": True, "other": True}
     ordered = landscape.sort_values(list(order), ascending=list(order.values()))
     arcs = []

@@ -47,7 +47,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
                     ax.set_yscale("log")
                 case = table[(table["weight_decay"] == decay) & (table["init_scale"] == init)]
                 style.curve(ax, case, quantity, color=colour)
-                # rho lives on another scale for each initialisation; errors and losses do not.
+                # The scale of rho depends on the initialisation, unlike that of errors and losses.
                 leader = axes[0, row, column if quantity == "rho" else 0]
                 if ax is not leader:
                     ax.sharey(leader)
@@ -58,7 +58,9 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         for ax in block[-1]:
             ax.tick_params(labelbottom=True)
             ax.set_xlabel("epoch")
-    figure.align_ylabels(grid[:, 0])
+    for ax in grid[:, 0]:
+        # `align_ylabels` would put them at a place that varies from one process to another.
+        ax.yaxis.set_label_coords(-0.2, 0.5)
     replicates = style.replicates(table, "weight_decay", "init_scale")
     style.foot(figure, made_from, replicates, style.LOG_AXES)
     return figure

@@ -27,7 +27,7 @@ from squareloss.figures.style import Tabulation
 from squareloss.regression import Regression, regress
 from squareloss.tables.runs import last_epoch
 
-# lambda -> what the paper prints for it. Its p-values belong to 4 and 5 initialisations.
+# What the paper prints for each lambda. Its p-values belong to 4 and 5 initialisations.
 PAPER = {
     0.001: Regression(-18.968, math.nan, 0.94, 0.031, 4),
     0.0: Regression(-2.915, math.nan, 0.004, 0.92, 5),
@@ -99,7 +99,7 @@ def panel(ax: Axes, case: pd.DataFrame, decay: float, colours: dict[float, str])
             color=colour,
             label=f"{init:g}",
         )
-        # By turns below to the left and above to the right: neighbours may be close.
+        # Neighbours may be close, so labels alternate: below to the left, above to the right.
         label: dict[str, Any] = (
             {"xytext": (5, 4), "ha": "left", "va": "bottom"}
             if i % 2

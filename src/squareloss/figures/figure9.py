@@ -72,7 +72,7 @@ PANELS = [
         [("train_error", "", style.BLUE)],
     ),
 ]
-# What geometry alone gives for two classes is no evidence of collapse.
+# For two classes these hold by geometry alone, so they are no evidence of collapse.
 IDENTITIES = {
     "NC2: equal norms": "C = 2: centred means of equally large\nclasses always have equal norms",
     "NC2: equal angles": "C = 2: the angle of two centred means\nis an identity: always cos = -1",
@@ -100,7 +100,7 @@ def block(part: Figure | SubFigure, table: pd.DataFrame) -> None:
         ax.set_ylabel(label)
         note = IDENTITIES.get(name, "") if classes == 2 else ""
         if not log:
-            # Noise of 1e-16 around an identity must not fill the panel.
+            # Where an identity holds, rounding errors of 1e-16 must not fill the panel.
             top = max(ax.get_ylim()[1], 1e-3)
             ax.set_ylim(-0.03 * top, top * (1.55 if note else 1.05))
         ax.text(0.03, 0.97, note, transform=ax.transAxes, va="top", size=7, color="0.3")

@@ -38,7 +38,7 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     one["applies"] = last["train_error"] == 0
     one = one.reset_index()
     one["rho_per_root_n"] = one["rho"] / np.sqrt(one["n_train"])
-    # A replicate that diverged on the way has no outcome, though its early epochs have errors.
+    # A replicate that diverged has no outcome, although errors were measured in its early epochs.
     lost = ~np.isfinite(one["rho"])
     one.loc[lost, ["train_error", "test_error", "gap"]] = np.nan
     return one

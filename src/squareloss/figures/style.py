@@ -20,7 +20,7 @@ from squareloss.spec import coordinates
 from squareloss.tables.aggregate import TRAINED
 from squareloss.tables.runs import RUN, last_epoch
 
-# Seaborn's colour-blind safe palette, and a red that tells from its blue for everybody.
+# Seaborn's colour-blind safe palette, and a red that everybody can tell from its blue.
 SERIES = sns.color_palette("colorblind").as_hex()
 BLUE, ORANGE, GREEN = SERIES[:3]
 RED = "#c4161c"
@@ -77,7 +77,7 @@ def foot(figure: Figure, *sentences: str) -> None:
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0, share, 1, 1 - share))  # type: ignore[call-arg]
-    # A "$" of the user's text is no formula; the sentences written here use plain letters.
+    # The user's text may contain "$", which is no formula here.
     label = figure.text(
         0.05 / width, 0.05 / height, text, size=FOOT_SIZE, color="0.35", va="bottom", ha="left"
     )
@@ -114,7 +114,8 @@ def save_table(table: Tabulation, prefix: str) -> None:
     rule = ["---"] * len(head)
     in_markdown = [[cell.replace("|", r"\|") for cell in row] for row in (head, rule, *body)]
     markdown = ["| " + " | ".join(row) + " |" for row in in_markdown]
-    # The head is written here and may hold formulas; a cell may hold the name of a recipe.
+    # Cells may hold a user's text, such as the name of a recipe, and are escaped. The head is ours
+    # and may hold formulas.
     rows = [" & ".join(row) + r" \\" for row in (head, *([latex(c) for c in row] for row in body))]
     lines = [rf"\begin{{tabular}}{{{'l' * len(head)}}}", r"\hline", rows[0], r"\hline", *rows[1:]]
     lines += [r"\hline", r"\end{tabular}"]

@@ -47,7 +47,7 @@ def whitening(means: Tensor) -> Tensor:
     if not means.isfinite().all():  # the SVD would raise
         return torch.full((p, 1), nan, dtype=means.dtype)
     _, s, vt = torch.linalg.svd(centred(means), full_matrices=False)
-    # Rows that sum to zero: the smallest of the C singular values is rounding and nothing else.
+    # The rows sum to zero, so the smallest of the C singular values is nothing but rounding.
     s, vt = s[: classes - 1], vt[: classes - 1]
     kept = s > s.max() * max(means.shape) * torch.finfo(s.dtype).eps
     return classes**0.5 * vt[kept].T / s[kept]
@@ -83,7 +83,7 @@ def duality_gap(w_last: Tensor, means: Tensor) -> float:
 
 def nearest_mean_disagreement(h: Tensor, means: Tensor, predictions: Tensor) -> float:
     """Share of samples whose predicted class (N,) is not that of the nearest mean (NC4)."""
-    # Not by the expansion of the square: collapsed features are where it cancels.
+    # Expanding the square would be faster, but loses all digits where features have collapsed.
     distances = torch.cdist(h, means, compute_mode="donot_use_mm_for_euclid_dist")
     if not distances.isfinite().all():
         return nan

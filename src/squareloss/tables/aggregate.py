@@ -6,7 +6,7 @@ from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS
 from squareloss.tables.schema import Column, Table
 from squareloss.theory import bounds
 
-# What was trained, from each run's recipe: a recipe's name alone says nothing.
+# Settings of each run's recipe that readers compare; a recipe's name alone says nothing of them.
 TRAINED = ("dataset", "network", "width", "normalization", "loss", "optimizer")
 RECIPE_COLUMNS = tuple(
     Column(

@@ -16,7 +16,7 @@ def read(paths: list[str] | list[Path]) -> pd.DataFrame:
 
 def _read_part(path: str | Path) -> pd.DataFrame:
     try:
-        # Without partitioning=None pyarrow would add the keys of the path as columns.
+        # By default pyarrow would add the keys of the path as columns.
         return pq.read_table(path, partitioning=None).to_pandas()
     except pa.ArrowException as error:
         reason = str(error).partition("\n")[0]

@@ -24,7 +24,7 @@ def rademacher_peeling(layers: int, n: int) -> float:
 
 def confidence_term(argument: float, n: int) -> float:
     """3 sqrt(log(argument) / 2N), second term of Eq. (12); NaN where the root is imaginary."""
-    # Written so that a NaN argument comes out as NaN as well.
+    # The comparison is false for NaN, so that a NaN argument gives NaN.
     return 3 * sqrt(log(argument) / (2 * n)) if argument >= 1 else nan
 
 

@@ -36,7 +36,7 @@ def rademacher_complexity(x: Array, angles: int) -> tuple[float, float]:
     units = np.stack([np.cos(circle), np.sin(circle)], axis=1)
     outputs = np.array([tree(np.array(k), x) for k in product(units, repeat=layers)])
     signs = np.array(list(product([1.0, -1.0], repeat=m)))
-    # |.|, so e and -e have the same supremum: half of the signs do.
+    # The absolute value gives e and -e the same supremum, so half of the signs are enough.
     suprema = np.abs(signs[: len(signs) // 2] @ outputs.T).max(axis=1)
     coarse = layers * (pi / angles) * np.linalg.norm(x, axis=1).mean()
     return float(suprema.mean() / m), float(coarse)

