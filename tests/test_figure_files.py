@@ -1,5 +1,6 @@
 """The job that draws a figure: what it writes, and what it refuses."""
 
+import json
 import os
 import subprocess
 import sys
@@ -25,7 +26,15 @@ def test_redraw_is_byte_identical(monkeypatch, tmp_path):
     margins_of(0).to_parquet(part)
     written = []
     for name in ("one", "two"):
-        arguments = ["--table", table, "--margins", part, part, "--made-from", "costs $5 or $6"]
+        arguments = [
+            "--table",
+            table,
+            "--margins",
+            part,
+            part,
+            "--made-from",
+            json.dumps("costs $5 or $6"),
+        ]
         command(monkeypatch, "figure10", *arguments, "--results", tmp_path / name)
         paths = [tmp_path / name / "figures" / f"figure10.{suffix}" for suffix in ("png", "pdf")]
         assert sorted((tmp_path / name).rglob("*.*")) == sorted(paths)
@@ -47,7 +56,7 @@ font.size: 20
 def test_no_setting_of_the_user_reaches_a_figure(tmp_path):
     """Neither the backend of a notebook nor a matplotlibrc, whose LaTeX may not be installed."""
     table = tmp_path / "a.parquet"
-    runs(decay=[0.0, 0.001], init=[0.9, 1.3]).to_parquet(table)
+    run(0).to_parquet(table)
     (tmp_path / "rc" / "matplotlib").mkdir(parents=True)
     (tmp_path / "rc" / "matplotlib" / "matplotlibrc").write_text(RC)
     settings = {
@@ -57,7 +66,7 @@ def test_no_setting_of_the_user_reaches_a_figure(tmp_path):
     drawn = []
     for name, changed in (("plain", {}), ("changed", settings)):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MPL")} | changed
-        command = [sys.executable, "-m", "squareloss.figures", "figure3", "--table", str(table)]
+        command = [sys.executable, "-m", "squareloss.figures", "figure9", "--table", str(table)]
         done = subprocess.run(
             [*command, "--results", str(tmp_path / name)],
             env=environment,

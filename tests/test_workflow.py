@@ -297,6 +297,21 @@ def test_any_title_is_text(study, title):
     assert html.escape(title) in page
 
 
+def test_a_locale_without_unicode_draws_and_judges_the_same(study, monkeypatch):
+    before = digests(study)
+    for name, value in (("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")):
+        monkeypatch.setenv(name, value)
+    text = '{"datasets": {"mnist-parity": {"title": "\u2265 40 \u00e9"}}}'
+    (study / "title.yaml").write_text(text, encoding="utf-8")
+    done = snakemake(study, overlays=("tiny.yaml", "title.yaml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (study / "results/tiny/claims/claims.html").read_text(encoding="utf-8")
+    assert "\u2265 40 \u00e9" in page
+    after = digests(study)
+    for path in before:
+        assert path.parts[2] in ("figures", "claims", "logs") or before[path] == after[path], path
+
+
 def test_a_failed_job_leaves_its_reason_and_earlier_results(study):
     before = digests(study)
     overlay(study, "n_test: 40", "n_test: 60")

@@ -74,7 +74,7 @@ def code(*modules: str) -> str:
 @cache
 def _meaning(path: Path) -> str:
     """Digest of what a source file does."""
-    return hashlib.sha256(skeleton(path.read_text("utf-8")).encode()).hexdigest()
+    return hashlib.sha256(skeleton(path.read_text(encoding="utf-8")).encode()).hexdigest()
 
 
 def skeleton(source: str) -> str:

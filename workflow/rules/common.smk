@@ -1,6 +1,7 @@
 # What every stage needs: the checked config, the table of runs, and who depends on what.
 import gc
 import importlib
+import json
 import shlex
 import sys
 from functools import cache
@@ -134,8 +135,11 @@ def wanted(figure):
 
 
 def made_from(figure):
-    """The line at the foot of a figure: data, networks, N, epochs, replicates."""
-    return sweep.made_from(STUDY, figure.name) if figure.needs_runs else ""
+    """The line at the foot of a figure: data, networks, N, epochs, replicates.
+
+    As JSON, which is plain ASCII: a command line holds no other letters in every locale.
+    """
+    return json.dumps(sweep.made_from(STUDY, figure.name) if figure.needs_runs else "")
 
 
 def reads(figure, table):

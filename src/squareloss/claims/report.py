@@ -9,6 +9,7 @@ A table is known by its file's name: the experiment, or that and "_layers". Writ
 
 import argparse
 import importlib
+import json
 import math
 from collections.abc import Hashable, Mapping
 from html import escape
@@ -120,7 +121,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", nargs="+", required=True)
     parser.add_argument("--layers", nargs="*", default=[], help="all layers of the experiments")
-    parser.add_argument("--made-from", default="", help="data and size, printed on the page")
+    parser.add_argument(
+        "--made-from", type=json.loads, default='""', help="JSON text: data and size, for the page"
+    )
     parser.add_argument("--output", required=True, help="prefix of the .parquet and .md")
     args = parser.parse_args()
     tables = {Path(path).stem: read([path]) for path in args.tables}

@@ -9,6 +9,7 @@ sets nor a matplotlibrc of the user has a say.
 
 import argparse
 import importlib
+import json
 import os
 from typing import Any
 
@@ -44,9 +45,8 @@ def main() -> None:
     parser.add_argument("figure", choices=figures, metavar="FIGURE", help="its module's name")
     for name, meaning in catalog.TABLES.items():
         parser.add_argument(f"--{name}", nargs="*", default=[], metavar="P", help=meaning)
-    # Snakemake quotes an empty text as nothing at all.
     parser.add_argument(
-        "--made-from", nargs="?", const="", default="", help="data and size, printed at the foot"
+        "--made-from", type=json.loads, default='""', help="JSON text: data and size, for the foot"
     )
     parser.add_argument("--results", required=True, help="the study's folder")
     options = parser.parse_args()
