@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from squareloss import snapshots
 from squareloss.architecture import build, weight_shapes
 from squareloss.data.split import Split, inputs
 from squareloss.evaluate import LOSSES, error, margins, moments, targets
@@ -299,7 +300,7 @@ class Replicate:
         ]
         kept["update_norm"] = torch.tensor(update)
         for name, tensor in kept.items():
-            self.snapshots[f"{self.replicate}/{epoch}/{name}"] = (
+            self.snapshots[snapshots.key(self.replicate, epoch, name)] = (
                 tensor.detach().to("cpu", torch.float32, copy=True).contiguous()
             )
 

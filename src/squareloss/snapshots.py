@@ -17,6 +17,11 @@ from squareloss.layers import forward
 from squareloss.normalize import product_norm
 
 
+def key(replicate: int, epoch: int, name: str) -> str:
+    """What a tensor of a snapshot is called in the file of its block."""
+    return f"{replicate}/{epoch}/{name}"
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A network at one epoch of one replicate; all tensors are float32."""
@@ -72,8 +77,8 @@ class Snapshots:
     def __init__(self, file: safetensors.safe_open) -> None:
         self._file = file
         self._names: dict[tuple[int, int], list[str]] = {}
-        for key in file.keys():  # noqa: SIM118 (a safetensors file is no mapping)
-            replicate, epoch, name = key.split("/")
+        for tensor in file.keys():  # noqa: SIM118 (a safetensors file is no mapping)
+            replicate, epoch, name = tensor.split("/")
             self._names.setdefault((int(replicate), int(epoch)), []).append(name)
 
     def __contains__(self, key: tuple[int, int]) -> bool:
@@ -83,7 +88,7 @@ class Snapshots:
         """The network of `replicate` at `epoch`. Raises `KeyError` if it has no snapshot there."""
         names = self._names[replicate, epoch]
         return snapshot_of(
-            {name: self._file.get_tensor(f"{replicate}/{epoch}/{name}") for name in names}
+            {name: self._file.get_tensor(key(replicate, epoch, name)) for name in names}
         )
 
 
