@@ -7,6 +7,8 @@ import sys
 
 import pandas as pd
 import pytest
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.transforms import Bbox
 from test_figures import margins_of, run, runs
 
 from squareloss.errors import run_stage
@@ -80,6 +82,28 @@ def test_no_setting_of_the_user_reaches_a_figure(tmp_path):
         drawn.append([path.read_bytes() for path in files])
     assert len(drawn[0]) == 2
     assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize(("name", "decays"), [("figure3", [0.0, 1e-3]), ("figure9", [5e-4])])
+def test_the_rounding_of_the_layout_solver_reaches_no_file(monkeypatch, tmp_path, name, decays):
+    """Its answers differ in the tenth digit between processes: here between two drawings."""
+    solve = ConstrainedLayoutEngine.execute
+
+    def shaken(engine, figure):
+        solve(engine, figure)
+        for part in figure.subfigs:
+            part.bbox_relative.set_points(part.bbox_relative.get_points() + 1e-11)
+        for ax in figure.axes:
+            ax._set_position(Bbox(ax.get_position(original=True).get_points() + 1e-10))
+
+    table = tmp_path / "a.parquet"
+    runs(decay=decays, init=[0.9]).to_parquet(table)
+    command(monkeypatch, name, "--table", table, "--results", tmp_path / "one")
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", shaken)
+    command(monkeypatch, name, "--table", table, "--results", tmp_path / "two")
+    for suffix in ("png", "pdf"):
+        one, two = (tmp_path / k / "figures" / f"{name}.{suffix}" for k in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
 
 
 def test_commands_write_their_tables(monkeypatch, tmp_path):

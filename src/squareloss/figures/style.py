@@ -13,6 +13,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from squareloss.errors import UserError
 from squareloss.files import whole
@@ -85,9 +86,29 @@ def foot(figure: Figure, *sentences: str) -> None:
     label.set_in_layout(False)
 
 
+def settle(figure: Figure) -> None:
+    """Lay the figure out, and round the places of its panels to a millionth of its size.
+
+    The solver's answer varies in its tenth digit from one process to another, and so would a PDF.
+    The grid is a power of two: margins are decimal fractions, which lie halfway between the points
+    of a decimal grid, where the last digit decides.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(_on_grid(part.bbox_relative))
+    for ax in figure.axes:
+        ax.set_position(Bbox(_on_grid(ax.get_position(original=True))))
+
+
+def _on_grid(box: Bbox) -> np.ndarray:
+    return np.round(box.get_points() * 2**20) / 2**20
+
+
 def save(figure: Figure, prefix: str) -> None:
     """Write PREFIX.png (200 dpi) and PREFIX.pdf; the same figure gives the same bytes."""
     use_style()
+    settle(figure)
     with whole(f"{prefix}.png") as path:
         figure.savefig(path, dpi=200)
     with whole(f"{prefix}.pdf") as path:
