@@ -32,6 +32,7 @@ from squareloss.figures import (
     figure_randomlabels,
     figure_readings,
     figure_sgdnoise,
+    figure_verdicts,
     generalization,
     style,
 )
@@ -611,3 +612,22 @@ def test_readings_stand_beside_the_papers_numbers():
     assert numbers["fitted"].tolist() == [3, 0]
     text = figure_readings.tabulate(table).text
     assert text.iloc[-1][["reading", "slope at 0.001"]].tolist() == ["the paper", "-18.968"]
+
+
+def test_the_rule_of_the_claims_is_drawn(monkeypatch):
+    monkeypatch.setattr(figure_verdicts, "STUDIES", 60)
+    figure = figure_verdicts.draw()
+    assert_labelled(figure)
+    left, right = figure.axes
+    level, tests = 0.05, 192
+    shares = {line.get_label(): line.get_ydata() for line in left.lines}
+    # The sign test does not know whether a law is skewed; the t test does.
+    assert max(shares["sign test, lognormal"]) <= 3 * level
+    assert min(shares["t test, lognormal"]) > 0.5
+    # All of 12 must agree, 15 of 16.
+    power = {line.get_label(): line.get_ydata() for line in right.lines}
+    share = right.lines[0].get_xdata()
+    assert 2**-12 * tests < level < 2**-11 * tests
+    np.testing.assert_allclose(power["12 replicates"], share**12)
+    np.testing.assert_allclose(power["16 replicates"], 16 * share**15 - 15 * share**16)
+    assert not power["10 replicates"].any()

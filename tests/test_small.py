@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from squareloss.architecture import Linear
 from squareloss.evaluate import margins, moments
 from squareloss.layers import forward
-from squareloss.metrics.collapse import rotation_change
+from squareloss.metrics.collapse import alignment, rotation_change
 from squareloss.theory.bounds import rademacher_peeling
 from squareloss.theory.equilibrium import loss as regularised_loss
 from squareloss.theory.equilibrium import rho_dot
@@ -259,3 +259,30 @@ def test_turning_the_last_layer_by_brute_force():
     assert (turned * v).sum().item() == pytest.approx(cosine)
     change = h @ (turned * w.norm() / cosine - w).T
     assert rotation_change(h, w) == pytest.approx(change.abs().max().item())
+
+
+def test_lemma5_holds_where_its_premise_does():
+    """Features along plus or minus V_L, as no ReLU gives them: any turn changes nothing."""
+    generator = torch.Generator().manual_seed(5)
+    v = torch.randn(6, dtype=torch.float64, generator=generator)
+    labels = torch.tensor([0, 1] * 15)
+    w = torch.stack([v, -v])
+    h = torch.where(labels == 0, 1.0, -1.0)[:, None] * v * torch.rand(30, 1, generator=generator)
+    assert alignment(h, w, labels) == pytest.approx(1)
+    assert rotation_change(h, w) < 1e-12
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_alignment_by_hand(classes):
+    generator = torch.Generator().manual_seed(6)
+    h = torch.rand(30, 6, dtype=torch.float64, generator=generator)
+    w = torch.randn(classes, 6, dtype=torch.float64, generator=generator)
+    labels = torch.arange(30) % classes
+    cosines = []
+    for features, label in zip(h.numpy(), labels.tolist(), strict=True):
+        row = w[label] - w[1 - label] if classes == 2 else w[label]
+        angle = math.acos(features @ row.numpy() / np.linalg.norm(features) / row.norm().item())
+        cosines.append(math.cos(angle))
+    assert alignment(h, w, labels) == pytest.approx(min(cosines))
+    h[3] = 0
+    assert math.isnan(alignment(h, w, labels))

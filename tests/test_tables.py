@@ -250,6 +250,7 @@ def test_tables_that_are_not_of_runs(table, tmp_path):
     section = document().split(f"## `{table.name}`")[1].split("\n## ")[0]
     assert all(f"| `{column.name}` |" in section for column in table.columns)
     values = {"int64": [1, 2], "float64": [0.5, np.nan], "string": ["a", "b"]}
+    values["bool"] = [True, False]
     frame = pd.DataFrame({c.name: values[c.type] for c in reversed(table.columns)})
     table.write(tmp_path / "t.parquet", frame)
     back = pq.read_table(tmp_path / "t.parquet")

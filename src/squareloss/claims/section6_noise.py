@@ -40,6 +40,7 @@ def noise_in_weights(figure_sgdnoise: pd.DataFrame) -> pd.Series:
     above=-0.5,
     because="0 is level and -1 falls as 1/epoch; this is the middle",
     premise=FITTED,
+    limit=True,
 )
 def slope_of_noise(figure_sgdnoise: pd.DataFrame) -> pd.Series:
     """Slope of log ||V_k - V_k one epoch before|| over log epoch, last two snapshots."""

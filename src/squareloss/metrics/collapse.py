@@ -112,6 +112,19 @@ def rotation_change(h: Tensor, w_last: Tensor, cosine: float = 0.5) -> float:
     return ((h @ least).abs().max() * turn.abs().max()).item()
 
 
+def alignment(h: Tensor, w_last: Tensor, labels: Tensor) -> float:
+    """Premise of Lemma 5: the least cosine between a sample's features and the row of its class.
+
+    For features `h` (N, p), the last layer `w_last` (C, p) and `labels` (N,) int64. The lemma
+    supposes 1: of two classes, it takes the difference of the rows, with the sign of the label. NaN
+    if a number is not finite or features are 0.
+    """
+    if len(w_last) == 2:
+        w_last = w_last - w_last.flip(0)
+    cosines = (h * w_last[labels]).sum(1) / (h.norm(dim=1) * w_last.norm(dim=1)[labels])
+    return cosines.min().item()
+
+
 def collapse(h: Tensor, w_last: Tensor, labels: Tensor, predictions: Tensor) -> dict[str, float]:
     """Columns of the table `collapse`, from one network's features; computed in float64.
 
@@ -135,4 +148,5 @@ def collapse(h: Tensor, w_last: Tensor, labels: Tensor, predictions: Tensor) -> 
         "nc3": duality_gap(w_last, means),
         "nc4": nearest_mean_disagreement(h, means, predictions),
         "lemma5_change": rotation_change(h, w_last),
+        "lemma5_alignment": alignment(h, w_last, labels),
     }

@@ -12,26 +12,47 @@ CLAIMS = PlainTable(
         Column("place", "string", "1", "where the paper makes it"),
         Column("statement", "string", "1", "in symbols"),
         Column("quantity", "string", "1", "what is measured, and with which premise"),
-        Column("side", "string", "1", "side of the threshold that is claimed, > or <"),
+        Column("side", "string", "1", "side of the threshold that is claimed: >, < or within"),
         Column("threshold", "float64", "1", "what the quantity is compared with"),
         Column("because", "string", "1", "why this threshold"),
         Column("premise", "string", "1", "what is measured has it, the rest is left out"),
-        Column("test", "string", "1", "of the mean over replicates, or of every case"),
+        Column("test", "string", "1", "replicates (their median), every case, or a check"),
+        Column("limit", "bool", "1", "whether it is about the long run"),
+        Column(
+            "negligible", "float64", "1", "an effect nearer to the threshold is as good as none"
+        ),
         Column("tables", "string", "1", "names of the tables it reads"),
         Column("lacking", "string", "1", "what it needs and the study does not have"),
         Column("measured", "int64", "1", "replicates or cases measured"),
         Column("without", "int64", "1", "those left out: diverged, or without the premise"),
         Column("holding", "int64", "1", "those on the claimed side"),
-        Column("mean", "float64", "1", "mean of the measured values"),
+        Column("agreeing_for", "int64", "1", "replicates that the sign test for the claim counts"),
+        Column("agreeing_against", "int64", "1", "replicates that the test against it counts"),
+        Column("median", "float64", "1", "median of the measured values"),
         Column("worst", "float64", "1", "the value furthest on the wrong side, or nearest to it"),
-        Column("low", "float64", "1", "lower end of the 95% bootstrap interval of the mean, BCa"),
+        Column("low", "float64", "1", "lower end of the exact 95% interval of the median"),
         Column("high", "float64", "1", "upper end of it"),
-        Column("p_for", "float64", "1", "exact sign-flip test of the mean on the claimed side"),
-        Column("p_against", "float64", "1", "the same on the other side"),
-        Column("earlier", "float64", "1", "mean one snapshot before, of a limit still approached"),
-        Column("holm_for", "float64", "1", "p_for after Holm's correction over all claims"),
-        Column("holm_against", "float64", "1", "p_against after Holm's correction over all claims"),
-        Column("verdict", "string", "1", "supported, contradicted or not decided"),
+        Column("half", "float64", "1", "of a limit: the median at half of training"),
+        *(
+            Column(f"{name}{side}", "float64", "1", f"{what}: {about}")
+            for name, what in (
+                ("p_", "exact sign test of the median"),
+                ("holm_", "its p after Holm's correction, which decides"),
+                ("bh_", "its p after Benjamini and Hochberg's"),
+            )
+            for side, about in (
+                ("for", "on the claimed side"),
+                ("against", "on the other side"),
+                ("negligible", "nearer to the threshold than `negligible`"),
+            )
+        ),
+        Column(
+            "verdict",
+            "string",
+            "1",
+            "supported, contradicted, no such effect, not decided; of checks passed or failed",
+        ),
+        Column("why", "string", "1", "why it is not decided, in two or three words"),
         Column("reason", "string", "1", "the numbers that say so"),
     ),
 )

@@ -21,5 +21,12 @@ COLLAPSE = Table(
             "largest change of an output if V_L turns by 60 degrees and rho doubles",
             "Lemma 5",
         ),
+        Column(
+            "lemma5_alignment",
+            "float64",
+            "1",
+            "least cosine of a sample's features with its row of V_L (C = 2: difference of rows)",
+            "Lemma 5",
+        ),
     ),
 )
