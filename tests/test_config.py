@@ -1,8 +1,10 @@
 """The config: mistakes are one line that names the key; the shipped files ask for the paper."""
 
 import copy
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -234,3 +236,13 @@ def test_the_demo_asks_for_the_same_figures_and_points():
 def test_the_schema_for_editors_is_that_of_the_models(capsys):
     config.main()
     assert (ROOT / "config" / "schema.json").read_text(encoding="utf-8") == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("key", "value"), [("replicates", 0), ("delta", 1), ("threads", 0.5)])
+def test_an_editor_sees_the_limits_of_a_value(key, value):
+    schema = json.loads((ROOT / "config" / "schema.json").read_text(encoding="utf-8"))
+    study = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    limits = schema["properties"][key]
+    jsonschema.validate(study[key], limits)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(value, limits)

@@ -9,7 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
+from squareloss.architecture import build, weight_shapes
 from squareloss.evaluate import moments, square_loss, targets
+from squareloss.layers import forward
 from squareloss.theory.bounds import (
     bound_eq16_eq12,
     bound_eq16_printed,
@@ -182,3 +184,21 @@ def test_eq16_without_a_norm():
     assert bound_eq16_eq12(0.0, 6, 1000, 0.05) > 0
     assert math.isnan(bound_eq16_printed(math.nan, 6, 1000, 0.05))
     assert math.isnan(bound_eq16_eq12(math.nan, 6, 1000, 0.05))
+
+
+def test_a_samples_gradient_has_rank_one_in_dense_layers_only():
+    """Lemma 8 needs rank 1; a convolution sums one product for each place of its kernel."""
+    layers = build("cnn6", 2, 0.25, "stride")
+    generator = torch.Generator().manual_seed(0)
+    weights = [
+        torch.randn(*shape, dtype=torch.float64, generator=generator) / math.prod(shape[1:]) ** 0.5
+        for shape in weight_shapes(layers, channels=3, side=32)
+    ]
+    for weight in weights:
+        weight.requires_grad_()
+    x = torch.randn(1, 3, 32, 32, dtype=torch.float64, generator=generator)
+    outputs, _ = forward(layers, weights, x)
+    gradients = torch.autograd.grad(outputs[0, 0] - outputs[0, 1], weights)
+    ranks = [int(torch.linalg.matrix_rank(g.flatten(1), rtol=1e-10)) for g in gradients]
+    assert ranks[4:] == [1, 1]
+    assert min(ranks[:4]) > 2

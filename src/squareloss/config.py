@@ -29,12 +29,12 @@ import squareloss.networks
 from squareloss import catalog
 from squareloss.errors import UserError
 from squareloss.spec import (
+    NUMBER,
     Coordinates,
     Count,
     Integer,
     Name,
     Positive,
-    Real,
     Recipe,
     Schedule,
     Strict,
@@ -77,7 +77,7 @@ class Dataset(Strict):
     title: str = Field(description="how figures name the data")
     root: FilePath = Field("", description="folder of the source's files, where it has any")
     classes: Annotated[
-        tuple[tuple[Annotated[Integer, Field(ge=0)], ...], ...], BeforeValidator(_as_groups)
+        tuple[tuple[Annotated[int, Field(ge=0), NUMBER], ...], ...], BeforeValidator(_as_groups)
     ] = Field(description="one entry a class: a label, or a list of labels merged into one class")
     n_test: Count = Field(description="test images, balanced over the classes")
     noise_kind: Literal["permute", "uniform"] = Field(
@@ -130,7 +130,7 @@ class Study(Strict):
     seed: Integer = 0
     replicates: Count = Field(description="independent seeds of every run")
     block_size: Count = Field(description="replicates trained by one job")
-    delta: Annotated[Real, Field(gt=0, lt=1)] = Field(
+    delta: Annotated[float, Field(gt=0, lt=1), NUMBER] = Field(
         0.05, description="probability with which a generalisation bound may fail"
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"

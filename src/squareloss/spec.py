@@ -25,12 +25,14 @@ def _refuse_bool(value: object) -> object:
     return value
 
 
-Real = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
-Integer = Annotated[int, BeforeValidator(_refuse_bool)]
-NonNegative = Annotated[Real, Field(ge=0)]
-Positive = Annotated[Real, Field(gt=0)]
-Count = Annotated[Integer, Field(ge=1)]
-Share = Annotated[Real, Field(ge=0, le=1)]
+# Last in each type, as limits that follow a validator are no limits in the JSON Schema of editors.
+NUMBER = BeforeValidator(_refuse_bool)
+Real = Annotated[float, Field(allow_inf_nan=False), NUMBER]
+Integer = Annotated[int, NUMBER]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), NUMBER]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
+Count = Annotated[int, Field(ge=1), NUMBER]
+Share = Annotated[float, Field(ge=0, le=1), NUMBER]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -95,7 +97,7 @@ class Recipe(Strict):
         "rho", description="lambda rho_top^2 (the paper's words), or SGD decay of every parameter"
     )
     optimizer: Literal["sgd", "gd"] = Field("sgd", description="gd: one full-batch step an epoch")
-    momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.9
+    momentum: Annotated[float, Field(ge=0, lt=1), NUMBER] = 0.9
     schedule: Schedule = Schedule(name="constant")
     precision: Literal["float64", "float32", "tf32", "bfloat16"] = Field(
         "float32",
@@ -103,7 +105,7 @@ class Recipe(Strict):
         "measurements are float32, or float64 with `float64`",
     )
     epochs: Count
-    snapshots: Annotated[Integer, Field(ge=3)] = Field(
+    snapshots: Annotated[int, Field(ge=3), NUMBER] = Field(
         12,
         description="how many epochs keep their weights: 0, log-spaced ones up to half of "
         "training, and the last",
