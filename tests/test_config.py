@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -13,6 +15,7 @@ from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
 from squareloss import config, sweep
+from squareloss.duplicates import refuse_duplicates
 from squareloss.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -98,6 +101,8 @@ def refusals(merged):
         ),
         ("datasets.mnist-parity.classes", [0, 1, 2, 3], ["figure2", "two classes"]),
         ("recipes.cnn6.schedule", {"name": "step"}, ["recipes.cnn6.schedule", "milestones"]),
+        ("results", "out{x}", ["results", "no braces"]),
+        ("recipes.cnn6.width", 1e6, ["recipes.cnn6.width", "1e+06 makes", "GB for each copy"]),
         ("results", "", ["results", "must name a folder"]),
         ("results", "./x/..", ["results", "must name a folder"]),
         ("results", "~no-such-user/out", ["results", "no such user", "whole path"]),
@@ -246,3 +251,35 @@ def test_an_editor_sees_the_limits_of_a_value(key, value):
     jsonschema.validate(study[key], limits)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(value, limits)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("study: a\nseed: 1\nstudy: b\n", "line 3: study is given twice"),
+        ("recipes:\n  cnn6: {epochs: 3, epochs: 4}\n", "line 2: epochs is given twice"),
+        ("sweeps:\n- {a: 1}\n- b: 1\n  b: 2\n", "line 4: b is given twice"),
+        ('{"x": 1, "x": 2}', "line 1: x is given twice"),
+    ],
+)
+def test_a_key_that_is_given_twice_is_named(tmp_path, text, wanted):
+    path = tmp_path / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=wanted):
+        refuse_duplicates(path)
+
+
+@pytest.mark.parametrize("path", [ROOT / "config.yaml", *(ROOT / "config").glob("*.yaml")], ids=str)
+def test_the_shipped_files_give_no_key_twice(path):
+    refuse_duplicates(path)
+
+
+def test_the_workflow_refuses_a_key_that_is_given_twice(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("study: a\nstudy: b\n", encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "-n", "figure1", "--directory", str(tmp_path)]
+    command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile"]
+    command += [str(ROOT / "config.yaml"), str(ROOT / "tests/tiny.yaml"), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"squareloss: error: {path}, line 2: study is given twice; keep one" in done.stderr

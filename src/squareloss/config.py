@@ -10,6 +10,7 @@ import difflib
 import importlib
 import itertools
 import json
+import math
 import os
 import pkgutil
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -27,6 +28,7 @@ from pydantic import (
 import squareloss.data.sources
 import squareloss.networks
 from squareloss import catalog
+from squareloss.architecture import CHANNELS, SIDE, build, weight_shapes
 from squareloss.errors import UserError
 from squareloss.spec import (
     NUMBER,
@@ -39,6 +41,8 @@ from squareloss.spec import (
     Schedule,
     Strict,
 )
+
+MOST_PARAMETERS = 1e11  # several times what the memory of one GPU holds
 
 
 def _as_list(value: object) -> object:
@@ -54,6 +58,8 @@ def _as_path(value: str) -> str:
     path = os.path.normpath(os.path.expanduser(value)) if value else ""
     if path.startswith("~"):
         raise ValueError("there is no such user's home; give the whole path")
+    if "{" in path or "}" in path:
+        raise ValueError("a path must have no braces, which Snakemake takes for wildcards")
     return path
 
 
@@ -237,6 +243,13 @@ def _check_recipes(study: Study) -> None:
     for name, recipe in study.recipes.items():
         _check_choice(f"recipes.{name}.dataset", recipe.dataset, list(study.datasets))
         _check_choice(f"recipes.{name}.network", recipe.network, networks)
+        layers = build(recipe.network, 2, recipe.width, recipe.downsample)
+        parameters = sum(math.prod(shape) for shape in weight_shapes(layers, CHANNELS, SIDE))
+        if parameters > MOST_PARAMETERS:
+            raise UserError(
+                f"config: recipes.{name}.width: {recipe.width:g} makes {parameters:.2g} "
+                f"parameters, {4e-9 * parameters:,.0f} GB for each copy of them"
+            )
 
 
 def _check_experiments(study: Study) -> None:

@@ -17,12 +17,12 @@ import pandas as pd
 import yaml
 
 from squareloss import sweep
-from squareloss.architecture import Layer, build, flops_per_sample, weight_shapes
+from squareloss.architecture import CHANNELS, SIDE, Layer, build, flops_per_sample, weight_shapes
 from squareloss.config import Study, load
+from squareloss.duplicates import refuse_duplicates
 from squareloss.errors import UserError, run_stage
 from squareloss.spec import Point, Recipe
 
-CHANNELS, SIDE = 3, 32  # of the largest images that sources give
 CORE_RATE = 3e10  # FLOP/s of one CPU core: less than half of what cnn6 reaches in float32
 STEP_SECONDS = 2e-4  # the least that a step takes on a GPU, however small the network
 START_SECONDS = 60  # of a job: imports, data, recording of the step
@@ -141,6 +141,7 @@ def read(paths: list[str]) -> Study:
         try:
             with open(path, encoding="utf-8") as file:
                 raw = merged(raw, yaml.safe_load(file) or {})
+            refuse_duplicates(path)
         except yaml.YAMLError as error:
             reason = str(error).replace("\n", " ")
             raise UserError(f"{path}: not valid YAML ({reason})") from None

@@ -13,6 +13,7 @@ from squareloss import catalog, cost, sweep
 from squareloss.claims import SECTIONS
 from squareloss.code import code
 from squareloss.config import load
+from squareloss.duplicates import refuse_duplicates
 from squareloss.errors import UserError
 from squareloss.spec import canonical_json
 
@@ -35,6 +36,8 @@ wildcard_constraints:
 def checked(raw):
     """The study that a config asks for; a mistake in it ends Snakemake with its one line."""
     try:
+        for path in workflow.configfiles:
+            refuse_duplicates(path)
         return load(raw)
     except UserError as error:
         hint = ""
