@@ -29,6 +29,7 @@ RED = "#c4161c"
 SIGNS = {name: name for name in ("recipe_name", *TRAINED)}
 SIGNS |= {"recipe_name": "recipe", **{name: axis.symbol for name, _, axis, _ in coordinates()}}
 FOOT_SIZE = 6.5
+DPI = 200  # of the pixels in a file, and of the layout: hinting makes text wider or narrower
 LATEX = str.maketrans(
     {
         **{sign: f"\\{sign}" for sign in "#$%&_{}"},
@@ -66,7 +67,7 @@ def use_style() -> None:
 def canvas(width: float, height: float) -> Figure:
     """An empty figure in the common style, `width` by `height` inches."""
     use_style()
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def foot(figure: Figure, *sentences: str) -> None:
@@ -106,13 +107,13 @@ def _on_grid(box: Bbox) -> np.ndarray:
 
 
 def save(figure: Figure, prefix: str) -> None:
-    """Write PREFIX.png (200 dpi) and PREFIX.pdf; the same figure gives the same bytes."""
+    """Write PREFIX.png and PREFIX.pdf; the same figure gives the same bytes."""
     use_style()
     settle(figure)
     with whole(f"{prefix}.png") as path:
-        figure.savefig(path, dpi=200)
+        figure.savefig(path)
     with whole(f"{prefix}.pdf") as path:
-        figure.savefig(path, dpi=200, metadata={"CreationDate": None})
+        figure.savefig(path, metadata={"CreationDate": None})
 
 
 @dataclass(frozen=True)
