@@ -27,7 +27,7 @@ def margin_gradients(problem: Problem, v: Tensor) -> tuple[Tensor, list[list[Ten
 def second_singular_value(gradients: list[list[Tensor]]) -> float:
     """Largest second singular value over the first, of all gradients; 0 if each has rank 1.
 
-    That is the step on which Lemma 8 rests: d fbar_n / d V_k has rank at most 1.
+    Lemma 8 rests on this step: d fbar_n / d V_k of a dense layer has rank at most 1.
     """
     ratios = [0.0]
     for matrix in (g for sample in gradients for g in sample):

@@ -1,8 +1,9 @@
 """Theorem 4: the Rademacher complexity of binary-tree networks, by exhaustive search.
 
 A tree of depth L takes x in R^(2^L). Each layer applies one kernel of 2 weights to all pairs of
-neighbours, and a ReLU follows but the last. By homogeneity a network of product norm rho is rho
-times one whose kernels have norm 1, (cos t, sin t), so a grid over L angles covers the class.
+neighbours, and every layer but the last is followed by a ReLU. By homogeneity a network of product
+norm rho is rho times one whose kernels have norm 1, (cos t, sin t), so a grid over L angles covers
+the class.
 """
 
 from itertools import product
