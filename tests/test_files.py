@@ -144,3 +144,24 @@ def test_a_lock_is_held_by_one(tmp_path):
         lock(one, wait=False)
         with pytest.raises(BlockingIOError):
             lock(other, wait=False)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from squareloss.files import whole
+for i in range(300):
+    with whole(Path(sys.argv[1], f"{sys.argv[2]}.{i % 3}.txt")) as path:
+        path.write_text("x")
+"""
+
+
+def test_jobs_that_write_at_once_do_not_remove_each_others_folder(tmp_path):
+    """They share the staging folder, which goes whenever it is empty."""
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "study" / "aggregate")]
+    jobs = [subprocess.Popen([*command, str(n)], stderr=subprocess.PIPE) for n in range(6)]
+    errors = [job.communicate()[1].decode() for job in jobs]
+    assert errors == [""] * 6
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == sorted(
+        f"{n}.{i}.txt" for n in range(6) for i in range(3)
+    )

@@ -34,7 +34,7 @@ def whole(path: str | Path) -> Iterator[Path]:
         staging = _staging(path)
         # A folder of its own, since safetensors has temporary files beside the one it is to write.
         folder = staging / f"{_owner()}.{os.getpid()}.{_digest(path)}"
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
     except OSError as error:
         raise _unwritable(path, error) from None
     try:
@@ -52,9 +52,9 @@ def whole(path: str | Path) -> Iterator[Path]:
 def discard_partial(path: str | Path) -> None:
     """Remove what a process that was killed while writing `path` left; none may be writing it."""
     staging = _staging(Path(path))
-    for folder in staging.glob(f"*.{_digest(Path(path))}"):
-        shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # other jobs may have their files there, or remove it
+        for folder in staging.glob(f"*.{_digest(Path(path))}"):
+            shutil.rmtree(folder, ignore_errors=True)
         staging.rmdir()
 
 
@@ -75,6 +75,17 @@ def _staging(path: Path) -> Path:
         return folder / STAGING
     same_device = os.stat(home).st_dev == os.stat(folder).st_dev
     return (home if same_device else folder) / STAGING
+
+
+def _make(folder: Path) -> None:
+    """Make a folder in the staging folder, which other jobs make and remove meanwhile."""
+    for attempt in range(1000):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+        except (FileNotFoundError, FileExistsError):
+            if attempt == 999:
+                raise
 
 
 def _digest(path: Path) -> str:
