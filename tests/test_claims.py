@@ -19,6 +19,7 @@ from squareloss.claims.claim import Claim
 from squareloss.claims.document import document
 from squareloss.claims.verdict import ALPHA, FAMILY, fewest, half_way
 from squareloss.claims.verdict import judge as judge_in
+from squareloss.errors import UserError
 from squareloss.tables.aggregate import AGGREGATE, TRAINED
 from squareloss.theory.bounds import BOUNDS
 
@@ -697,6 +698,12 @@ def test_a_name_is_given_once(monkeypatch):
     monkeypatch.setattr(module, "CLAIMS", list(report.CLAIMS))
     with pytest.raises(ValueError, match="claim lemma4: there is another"):
         module.claim("lemma4", "p", "s", because="b", above=0)
+
+
+def test_a_table_without_a_column_is_one_line():
+    table = CASES["lazy"][0]["figure5"].drop(columns="distance")
+    with pytest.raises(UserError, match="claim lazy: 'distance' is not in figure5; delete"):
+        judge([CLAIMS["lazy"]], {"figure5": table})
 
 
 OWN = '''"""Section 9: a claim of one's own."""

@@ -138,6 +138,12 @@ def test_wrong_arguments_are_one_line(monkeypatch, capsys, arguments, wanted):
     assert wanted in capsys.readouterr().err.strip().splitlines()[-1]
 
 
+def test_a_table_of_something_else_is_one_line(monkeypatch, tmp_path):
+    pd.DataFrame({"complexity": [1.0]}).to_parquet(tmp_path / "tree.parquet")
+    with pytest.raises(SystemExit, match=r"tree\.parquet: no table of runs, since it lacks batch"):
+        command(monkeypatch, "figure5", "--table", tmp_path / "tree.parquet", "--results", tmp_path)
+
+
 def test_text_of_a_user_is_text_in_every_form_of_a_table(tmp_path):
     names = [r"a_b & 5% {x} #1 $2 ^~ \input{x}", "a | b"]
     text = pd.DataFrame({r"$\lambda$": names})

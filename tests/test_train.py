@@ -289,6 +289,16 @@ def test_a_run_that_is_infinite_from_the_start_is_extracted_too(tmp_path, split,
     assert all(math.isnan(row["distance"]) for row in rows["layers"])
 
 
+def test_extraction_with_the_data_of_another_run_is_one_line(tmp_path, split, make_spec):
+    spec = make_spec(replicates=(0,))
+    run_cli(tmp_path, spec, split)
+    shorter = dataclasses.replace(split, train_labels=split.train_labels[:-2])
+    more_classes = dataclasses.replace(split, train_labels=split.train_labels + 1)
+    for other in (shorter, more_classes):
+        with pytest.raises(UserError, match="not what this run was trained on"):
+            extract_block(spec, str(tmp_path / "snapshots.safetensors"), other, delta=0.05)
+
+
 def test_a_class_that_label_noise_empties_costs_its_own_measures_only(tmp_path, split, make_spec):
     emptied = dataclasses.replace(split, noisy_labels=np.zeros_like(split.noisy_labels))
     spec = make_spec(replicates=(0,))

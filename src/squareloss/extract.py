@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from squareloss.architecture import Layer, build, weight_shapes
 from squareloss.data.split import Split, inputs, read_split
-from squareloss.errors import run_stage
+from squareloss.errors import UserError, run_stage
 from squareloss.evaluate import error, margins
 from squareloss.metrics.collapse import collapse
 from squareloss.metrics.lead import lead
@@ -27,6 +27,7 @@ from squareloss.spec import RunSpec, read_spec
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
 from squareloss.theory.bounds import Measures, evaluate_bounds
 
+OTHER_DATA = "the prepared data is not what this run was trained on; give the run's own"
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -125,7 +126,12 @@ def missing_snapshot(spec: RunSpec, classes: int, train_x: Tensor) -> Snapshot:
 
 
 def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float) -> Rows:
-    """Rows of all tables for every replicate and snapshot epoch of a block."""
+    """Rows of all tables for every replicate and snapshot epoch of a block.
+
+    Raises `UserError` if `split` cannot be what the block was trained on.
+    """
+    if len(split.train_labels) != spec.point.n_train:
+        raise UserError(OTHER_DATA)
     train_x = torch.from_numpy(inputs(split, spec.recipe.images)[0])
     train_x = train_x.contiguous(memory_format=torch.channels_last)
     rows: Rows = {table.name: [] for table in METRICS}
@@ -141,6 +147,8 @@ def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float
                 else missing_snapshot(spec, split.classes, train_x)
                 for e in (0, epoch)
             )
+            if len(snapshot.weights[-1]) != split.classes:
+                raise UserError(OTHER_DATA)
             found = snapshot_rows(snapshot, start, spec, split, labels, train_x, delta)
             for name, table in found.items():
                 rows[name] += [row | {"replicate": replicate, "epoch": epoch} for row in table]
