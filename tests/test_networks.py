@@ -322,8 +322,10 @@ def test_a_gradient_in_another_memory_order_takes_the_same_step():
 def test_default_initialisation_is_pytorchs():
     shape = (64, 32, 3, 3)
     ours = initial_weight(shape, "default", 1.0, torch.Generator().manual_seed(0))
-    theirs = nn.Conv2d(32, 64, 3, bias=False).weight
-    bound = 1 / math.sqrt(32 * 9)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        theirs = nn.Conv2d(32, 64, 3, bias=False).weight
+    bound = (1 + 1e-6) / math.sqrt(32 * 9)  # rounded to float32, a draw may lie above it
     assert ours.abs().max().item() <= bound
     assert theirs.abs().max().item() <= bound
     assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.02)
