@@ -18,15 +18,24 @@ from squareloss.theory.bounds import (
     rademacher_peeling,
 )
 from squareloss.theory.equilibrium import (
-    interpolation_gap,
     loss,
     loss_from_rho_dot,
     rho_dot,
     rho_equilibrium,
-    sigma2,
 )
 
 CASES = [(classes, lam) for classes in (2, 10) for lam in (0.0, 0.3)]
+
+
+def sigma2(mu, M, classes=2):
+    """The variance of the margins for C = 2 with opposite outputs."""
+    return M - (classes - 1) * mu**2
+
+
+def interpolation_gap(mu, M, lam, classes=2):
+    """Eq. 8, for C classes."""
+    spread = sigma2(mu, M, classes) + lam
+    return spread / ((classes - 1) * mu**2 + spread)
 
 
 class Outputs:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-CHANNELS, SIDE = 3, 32  # of the largest images that sources give
-
 
 @dataclass(frozen=True)
 class Conv:

@@ -28,7 +28,8 @@ from pydantic import (
 import squareloss.data.sources
 import squareloss.networks
 from squareloss import catalog
-from squareloss.architecture import CHANNELS, SIDE, build, weight_shapes
+from squareloss.architecture import build, weight_shapes
+from squareloss.data.images import CHANNELS, SIDE
 from squareloss.errors import UserError
 from squareloss.spec import (
     NUMBER,

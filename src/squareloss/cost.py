@@ -17,8 +17,9 @@ import pandas as pd
 import yaml
 
 from squareloss import sweep
-from squareloss.architecture import CHANNELS, SIDE, Layer, build, flops_per_sample, weight_shapes
+from squareloss.architecture import Layer, build, flops_per_sample, weight_shapes
 from squareloss.config import Study, load
+from squareloss.data.images import CHANNELS, SIDE
 from squareloss.duplicates import refuse_duplicates
 from squareloss.errors import UserError, run_stage
 from squareloss.spec import Point, Recipe

@@ -21,8 +21,6 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from squareloss.errors import UserError
-
 FITTED = "zero training error"
 Tables = Mapping[str, pd.DataFrame]
 Measure = Callable[..., pd.Series]
@@ -67,17 +65,8 @@ class Claim:
         return (3 if self.side == "within" else 2) + (not math.isnan(self.negligible))
 
     def measure(self, tables: Tables) -> pd.Series:
-        """The measured values. Raises `UnsuitableError` if the tables lack runs to compare.
-
-        Raises `UserError` if they lack a column, as tables of another version do.
-        """
-        try:
-            return self.function(**{name: tables[name] for name in self.tables})
-        except KeyError as error:
-            raise UserError(
-                f"claim {self.name}: {error} is not in {', '.join(self.tables)}; delete these "
-                "tables and run again"
-            ) from error
+        """The measured values. Raises `UnsuitableError` if the tables lack runs to compare."""
+        return self.function(**{name: tables[name] for name in self.tables})
 
     @property
     def measured(self) -> str:

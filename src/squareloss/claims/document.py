@@ -46,8 +46,8 @@ What is *not decided* says why:
 - *too few replicates*: those measured could not decide, or agree so far that a number of them
   that is named would;
 - *not converged*: a limit that the second half of training still moves towards the threshold, by a
-  tenth of what is missing or more; or away from the claimed side, so fast that as much training
-  again would leave it;
+  tenth of what is missing or more, or that could not be measured at half; or one that moves away
+  from the claimed side, so fast that as much training again would leave it;
 - *inconclusive*: the replicates disagree.
 
 Replicates share the data: an interval says what another training would give, not what other images

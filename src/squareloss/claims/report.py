@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from squareloss import catalog
 from squareloss.claims import SECTIONS
 from squareloss.claims.claim import CLAIMS
 from squareloss.claims.verdict import FAMILY, fewest, judge
@@ -26,6 +27,7 @@ from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.tables.claims import CLAIMS as TABLE
 from squareloss.tables.parts import read
+from squareloss.tables.runs import read_runs
 
 for section in SECTIONS:
     importlib.import_module(f"squareloss.{section}")
@@ -190,8 +192,12 @@ def main() -> None:
     )
     parser.add_argument("--output", required=True, help="prefix of the .parquet and .md")
     args = parser.parse_args()
-    tables = {Path(path).stem: read([path]) for path in args.tables}
-    tables |= {f"{Path(path).stem}_layers": read([path]) for path in args.layers}
+    runs = catalog.figures()  # the other tables are of small problems
+    tables = {
+        Path(path).stem: read_runs(path) if Path(path).stem in runs else read([path])
+        for path in args.tables
+    }
+    tables |= {f"{Path(path).stem}_layers": read_runs(path) for path in args.layers}
     table = judge(CLAIMS, tables)
     TABLE.write(f"{args.output}.parquet", table)
     texts = {

@@ -84,12 +84,13 @@ def median_at_half(claim: Claim, tables: Tables, end: pd.Series) -> float:
 def moving(claim: Claim, half: float, end: float) -> bool:
     """Whether a limit is not arrived: training on might put the median on the other side.
 
-    On the wrong side that is if the second half of training covered a tenth of what is missing;
-    on the claimed side if going on at the same pace for as long again would leave it.
+    On the wrong side that is unless the second half of training covered less than a tenth of what
+    is missing, which is not known if nothing could be measured at half. On the claimed side it is
+    if going on at the same pace for as long again would leave it.
     """
     reached = distance(claim, end)
     moved = reached - distance(claim, half)
-    return moved > APPROACHING * -reached if reached <= 0 else reached + moved < 0
+    return reached + moved < 0 if reached > 0 else not moved <= APPROACHING * -reached
 
 
 def evaluate(claim: Claim, tables: Tables) -> dict[str, object]:

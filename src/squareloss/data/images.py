@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SIDE = 32  # pixels; every network here takes images of 32 x 32
+CHANNELS = 3  # at the most
 
 
 @dataclass(frozen=True, eq=False)

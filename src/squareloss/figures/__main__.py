@@ -18,10 +18,10 @@ import matplotlib
 import pandas as pd
 
 from squareloss import catalog
-from squareloss.errors import UserError, run_stage
+from squareloss.errors import run_stage
 from squareloss.figures import style
 from squareloss.tables.parts import read
-from squareloss.tables.runs import RUN
+from squareloss.tables.runs import read_runs
 
 
 def tables(module: Any, reads: tuple[str, ...], paths: dict[str, list[str]]) -> dict[str, Any]:
@@ -32,15 +32,10 @@ def tables(module: Any, reads: tuple[str, ...], paths: dict[str, list[str]]) -> 
     """
     frames: dict[str, pd.DataFrame] = {}
     for name in reads:
-        parts = (read([path]) for path in paths[name])
+        parts = (read_runs(path) if name == "table" else read([path]) for path in paths[name])
         if name == "margins":
             parts = (module.keep(part, frames["table"]) for part in parts)
         frames[name] = pd.concat(parts, ignore_index=True)
-    if "table" in frames and (lacking := {*RUN, "replicate", "epoch"} - {*frames["table"]}):
-        raise UserError(
-            f"{paths['table'][0]}: no table of runs, since it lacks {', '.join(sorted(lacking))}; "
-            "delete it and run again"
-        )
     return frames
 
 

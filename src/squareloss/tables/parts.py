@@ -1,5 +1,6 @@
 """Reading the parts of a table: one Parquet file a block."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 from squareloss.errors import UserError
 
 
-def read(paths: list[str] | list[Path]) -> pd.DataFrame:
+def read(paths: Sequence[str | Path]) -> pd.DataFrame:
     """Concatenate parts of one table, in the order given. Raises `UserError` for a damaged one."""
     return pd.concat([_read_part(path) for path in paths])
 

@@ -1,4 +1,4 @@
-"""rho and its equilibrium for given directions V_k: Eq. (6), (7), (8), (11) and Lemma 4.
+"""rho and its equilibrium for given directions V_k: Eq. (6), (7), (11) and Lemma 4.
 
 All arguments are floats or arrays that broadcast, and so is what comes back.
 
@@ -32,22 +32,6 @@ def rho_dot(rho: Reals, mu: Reals, M: Reals, lam: Reals) -> Reals:
 def rho_equilibrium(mu: Reals, M: Reals, lam: Reals) -> Reals:
     """rho_eq = mu / (M + lam), the minimum of the loss over rho (Eq. 7). M + lam must not be 0."""
     return mu / (M + lam)
-
-
-def sigma2(mu: Reals, M: Reals, classes: int = 2) -> Reals:
-    """sigma^2 = M - (C-1) mu^2, the variance of the margins for C = 2 with opposite outputs.
-
-    Not negative by Cauchy-Schwarz, and 0 just where f_V(x_n) is the same multiple of e~ for all n.
-    """
-    return M - (classes - 1) * mu**2
-
-
-def interpolation_gap(mu: Reals, M: Reals, lam: Reals, classes: int = 2) -> Reals:
-    """epsilon = 1 - (C-1) mu rho_eq = (sigma^2 + lam) / ((C-1) mu^2 + sigma^2 + lam) (Eq. 8).
-
-    The loss at rho_eq is epsilon / (C-1). M + lam must not be 0.
-    """
-    return (sigma2(mu, M, classes) + lam) / (M + lam)
 
 
 def loss_from_rho_dot(rho: Reals, rho_dot: Reals, mu: Reals, classes: int = 2) -> Reals:
