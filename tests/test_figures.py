@@ -34,6 +34,7 @@ from squareloss.figures import (
     figure_sgdnoise,
     figure_verdicts,
     generalization,
+    hits,
     style,
 )
 from squareloss.regression import regress
@@ -613,11 +614,73 @@ def test_readings_stand_beside_the_papers_numbers():
     end = end.assign(inverse=1 / end["rho"]).groupby("init_scale")[["inverse", "test_error"]].mean()
     slope = -np.polyfit(end["inverse"], end["test_error"], 1)[0]
     numbers = figure_readings.tabulate(table).numbers.set_index("reading")
-    assert numbers.loc["a", "slope at 0"] == pytest.approx(slope)
+    assert numbers.loc["a", "slope without"] == pytest.approx(slope)
     assert numbers.loc["a", "rho"] == pytest.approx(start["rho"].median())
-    assert numbers["fitted"].tolist() == [3, 0]
     text = figure_readings.tabulate(table).text
-    assert text.iloc[-1][["reading", "slope at 0.001"]].tolist() == ["the paper", "-18.968"]
+    assert text.iloc[-1][["reading", "slope with decay"]].tolist() == ["the paper", "-18.968"]
+    # A dot or a cross for each test of each reading that has the runs for it: all but scale 0.1.
+    *_, hits = figure.axes
+    marks = [line.get_marker() for line in hits.lines]
+    assert len(marks) == numbers["of"].sum()
+    assert marks.count("o") == numbers["met"].sum()
+    assert text["met: 0.1 trains"].tolist()[:2] == ["", ""]
+
+
+def readings_of(**columns):
+    """What the tests say of a reading whose last rows are a good one's but for `columns`.
+
+    A column is a number, or a function of scale, replicate and whether there is weight decay.
+    """
+    no_line = {0.1: 0.1, 0.9: 0.1, 1.0: 0.13, 1.3: 0.1}
+    good = {
+        "train_error": 0.0,
+        "mu": lambda scale, decay: 0.99 / good["rho"](scale, decay),
+        "rho": lambda scale, decay: 450 * (scale if decay else scale**3),
+        "mean_margin": lambda scale, decay: 0.004 if decay else 0.001,
+        "margin_sd": lambda scale, decay: 1e-4 if decay else 1e-6,
+        # 1 / rho rises by 1e-3, test accuracy falls by 19e-3.
+        "test_error": lambda scale, decay: 19 / (450 * scale) if decay else no_line[scale],
+    }
+    table = runs(recipe=["a"], decay=[0.001, 0.0], init=[0.1, 0.9, 1.0, 1.3])
+    for name, value in (good | columns).items():
+        keys = zip(table["init_scale"], table["weight_decay"] > 0, strict=True)
+        table[name] = [value(*key) if callable(value) else value for key in keys]
+    [reading] = hits.readings(table)
+    return {hit.name: hit.of(reading) for hit in hits.HITS}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "missed"),
+    [
+        (None, None, set()),
+        ("train_error", lambda scale, decay: 0.001 * (scale == 0.9), {"fits"}),
+        ("train_error", lambda scale, decay: 0.06 * (scale == 0.1), {"0.1 trains"}),
+        ("mu", lambda scale, decay: 0.94 / (450 * scale), {"interpolates"}),
+        ("mean_margin", lambda scale, decay: 0.0056 if decay else 0.001, {"margin"}),
+        ("mean_margin", lambda scale, decay: 0.002 if decay else 0.003, {"smaller without decay"}),
+        ("margin_sd", lambda scale, decay: 4e-4 if decay else 1e-6, {"spread"}),
+        ("margin_sd", lambda scale, decay: 1e-4 if decay else 2e-5, {"no spread without decay"}),
+        ("rho", lambda scale, decay: 450 * scale, {"starts nearer with decay"}),
+        (
+            "rho",  # of which the others are functions
+            lambda scale, decay: 45 * scale if decay else 450 * scale**3,
+            {"rho", "interpolates", "slope"},
+        ),
+        (
+            "test_error",
+            lambda scale, decay: 19 / (450 * scale if decay else 450 * scale**3),
+            {"no slope without decay"},
+        ),
+        (
+            "test_error",
+            lambda scale, decay: 0.1 + 0.03 * (scale == 1.0) - (scale == 1.3) * 0.01,
+            {"slope falls"},
+        ),
+    ],
+)
+def test_a_reading_meets_what_it_should(column, value, missed):
+    found = readings_of(**({column: value} if column else {}))
+    assert {name for name, passed in found.items() if not passed} == missed
 
 
 def test_the_rule_of_the_claims_is_drawn(monkeypatch):

@@ -10,6 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "Makefile", "config.yaml", "config", "workflow", "src", "profiles", "envs"]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
+# Not activated on purpose: the jobs must find their Python by themselves.
+ENVIRONMENT = {**os.environ, "PATH": "/usr/bin:/bin"}
 
 
 def copy_repository(folder: Path) -> None:
@@ -27,8 +29,7 @@ def copy_repository(folder: Path) -> None:
 
 def snakemake(folder, *arguments, overlays=("tiny.yaml",)):
     """Run Snakemake in a copy of the repository, on that copy's package."""
-    # Not activated on purpose: the jobs must find their Python by themselves.
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "PATH": "/usr/bin:/bin"}
+    environment = ENVIRONMENT | {"PYTHONPATH": str(folder / "src")}
     command = [SNAKEMAKE, *arguments, "--cores", "2"]
     if overlays:
         command += ["--configfile", *overlays]

@@ -1,9 +1,9 @@
 """Readings: what the paper leaves open, beside the numbers it prints.
 
-What its text leaves open is read in eleven ways; a row is one of them, a circle a replicate. Red is
-what the paper prints: margins of 0.002 to 0.005 with a standard deviation of about 1e-4, ρ in the
-order of 500, and the slopes of Figure 5. The page docs/readings.md says which reading the study of
-the paper uses, and why.
+What its text leaves open is read in several ways; a row is one of them, a circle a replicate. Red
+is what the paper prints: margins of 0.002 to 0.005 with a standard deviation of about 1e-4, ρ in
+the order of 500, and the slopes of Figure 5. On the right, which of the paper's statements each
+reading meets. The page docs/readings.md says which reading the study of the paper uses, and why.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from squareloss.figures import style
-from squareloss.figures.figure5 import PAPER, fitted, points
+from squareloss.figures.figure5 import PAPER
+from squareloss.figures.hits import DECAYED, HITS, SCALE, Reading, readings
 from squareloss.figures.style import Tabulation
-from squareloss.regression import Regression
-from squareloss.tables.runs import last_epoch
-
-SCALE = 0.9  # the start of Figures 8 and 10
 
 
 class Measure(NamedTuple):
@@ -43,48 +40,30 @@ MEASURES = {
 }
 
 
-def at_scale(table: pd.DataFrame) -> pd.DataFrame:
-    """Last rows of the replicates that start at `SCALE` with the largest lambda."""
-    last = last_epoch(table)
-    return last[
-        (last["weight_decay"] == last["weight_decay"].max())
-        & (last["init_scale"] == style.choose(last["init_scale"], [SCALE])[0])
-    ]
-
-
-def regressions(rows: pd.DataFrame) -> dict[float, Regression]:
-    """Figure 5's regression for each lambda of one reading."""
-    return {
-        decay: fitted(points(rows[rows["weight_decay"] == decay])) for decay in style.decays(rows)
-    }
-
-
-def panel(ax: Axes, rows: pd.DataFrame, order: list[str], measure: Measure) -> None:
+def panel(ax: Axes, found: list[Reading], measure: Measure) -> None:
     """One measure: a dot a replicate, a line of text's height a reading."""
     if measure.paper:
         low, high = measure.paper
         ax.axvspan(low, high, color=style.RED, alpha=0.25, lw=1.5)
     if measure.log:
         ax.set_xscale("log")
-    for y, recipe in enumerate(order):
-        values = measure.of(rows[rows["recipe_name"] == recipe])
+    for y, reading in enumerate(found):
+        values = measure.of(reading.at(SCALE))
         shown = values[values > 0] if measure.log else values.dropna()
         ax.plot(shown, [y] * len(shown), "o", ms=5, mfc="none", color=style.BLUE)
     ax.set_xlabel(measure.title)
     ax.grid(axis="y", lw=0.4)
 
 
-def slope_panel(ax: Axes, table: pd.DataFrame, order: list[str]) -> None:
+def slope_panel(ax: Axes, found: list[Reading]) -> None:
     """Slopes of Figure 5 on a scale that has both signs; the paper's as red lines."""
-    signs = {decay: marker for decay, marker in zip(style.decays(table), "sD", strict=False)}
-    for decay, marker in signs.items():
-        slopes = [regressions(table[table["recipe_name"] == r])[decay].slope for r in order]
-        face = style.BLUE if decay > 0 else "none"
-        label = f"λ = {decay:g}"
-        ax.plot(slopes, range(len(order)), marker, ms=5, mfc=face, color=style.BLUE, label=label)
-        if decay in PAPER:
-            line = "-" if decay > 0 else ":"
-            ax.axvline(PAPER[decay].slope, color=style.RED, lw=1.5, ls=line, alpha=0.6)
+    for decay, marker, line in [(True, "s", "-"), (False, "D", ":")]:
+        slopes = [reading.regression(decay).slope for reading in found]
+        face, label = (style.BLUE, "λ > 0") if decay else ("none", "λ = 0")
+        ax.plot(slopes, range(len(found)), marker, ms=5, mfc=face, color=style.BLUE, label=label)
+        ax.axvline(
+            PAPER[DECAYED if decay else 0].slope, color=style.RED, lw=1.5, ls=line, alpha=0.6
+        )
     ax.set_xscale("symlog", linthresh=1)
     ax.set_xticks([-100, -1, 0, 1, 100], ["-100", "-1", "0", "1", "100"])
     ax.set_xlabel("slope of Figure 5\n(symlog)")
@@ -92,47 +71,69 @@ def slope_panel(ax: Axes, table: pd.DataFrame, order: list[str]) -> None:
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
+def hits_panel(ax: Axes, found: list[Reading]) -> None:
+    """A column a test: filled where a reading passes, a cross where it fails, else not measured."""
+    looks = {True: {"marker": "o", "color": style.BLUE}, False: {"marker": "x", "color": style.RED}}
+    for x, hit in enumerate(HITS):
+        for y, reading in enumerate(found):
+            passed = hit.of(reading)
+            if passed is not None:
+                ax.plot(x, y, ms=5, **looks[passed])
+    ax.set_xticks(range(len(HITS)), [hit.name for hit in HITS], rotation=90)
+    ax.set_xlim(-0.7, len(HITS) - 0.3)
+    ax.set_title("statements of the paper: met (dot) or not (cross)")
+
+
 def tabulate(table: pd.DataFrame) -> Tabulation:
-    """One row a reading: medians over the replicates at one start, and both regressions."""
-    rows = at_scale(table)
+    """One row a reading: medians over the replicates at one start, the regressions, the tests."""
     numbers = []
-    for recipe in table["recipe_name"].unique():
-        some = rows[rows["recipe_name"] == recipe]
-        fit = (some["train_error"] == 0).sum()
-        row: dict[str, object] = {"reading": recipe, "replicates": len(some), "fitted": fit}
+    for reading in readings(table):
+        some = reading.at(SCALE)
+        row: dict[str, object] = {"reading": reading.name, "replicates": len(some)}
         row |= {name: measure.of(some).median() for name, measure in MEASURES.items()}
-        for decay, line in regressions(table[table["recipe_name"] == recipe]).items():
-            row |= {f"slope at {decay:g}": line.slope, f"R2 at {decay:g}": line.r_squared}
+        for decay, name in [(True, "with decay"), (False, "without")]:
+            line = reading.regression(decay)
+            row |= {f"slope {name}": line.slope, f"R2 {name}": line.r_squared}
+        passed = {hit.name: hit.of(reading) for hit in HITS}
+        row |= {"met": sum(value is True for value in passed.values())}
+        row |= {"of": sum(value is not None for value in passed.values())}
+        row |= {f"met: {name}": value for name, value in passed.items()}
         numbers.append(row)
     frame = pd.DataFrame(numbers)
-    text = frame.map(lambda value: f"{value:.3g}" if isinstance(value, float) else str(value))
-    paper = dict.fromkeys(text.columns, "")
+    text = frame.map(_written)
+    paper = {f"met: {hit.name}": hit.paper for hit in HITS}
     paper |= {"reading": "the paper", "mean_margin": "0.002 to 0.005", "margin_sd": "1e-4"}
     paper |= {"rho": "500"}
-    for decay, line in PAPER.items():
-        paper |= {f"slope at {decay:g}": f"{line.slope:g}", f"R2 at {decay:g}": f"{line.r_squared}"}
-    known = {name: value for name, value in paper.items() if name in text.columns}
-    return Tabulation(frame, pd.concat([text, pd.DataFrame([known])], ignore_index=True))
+    for printed, name in [(PAPER[DECAYED], "with decay"), (PAPER[0.0], "without")]:
+        paper |= {f"slope {name}": f"{printed.slope:g}", f"R2 {name}": f"{printed.r_squared}"}
+    last = {name: paper.get(name, "") for name in text.columns}
+    return Tabulation(frame, pd.concat([text, pd.DataFrame([last])], ignore_index=True))
+
+
+def _written(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {True: "yes", False: "no", None: ""}[value]
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """A row a reading, a panel a number; what the paper prints is red."""
-    style.check_sweep(table, "recipe_name", "weight_decay", "init_scale")
-    order = list(table["recipe_name"].unique())
-    rows = at_scale(table)
-    figure = style.canvas(12.5, 0.32 * len(order) + 1.7)
-    axes = figure.subplots(1, len(MEASURES) + 1, sharey=True)
+    style.check_sweep(table, "recipe_name", "weight_decay", "learning_rate", "init_scale")
+    found = readings(table)
+    figure = style.canvas(15.5, 0.3 * len(found) + 2.6)
+    widths = [1.0] * (len(MEASURES) + 1) + [2.2]
+    axes = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
     for ax, measure in zip(axes, MEASURES.values(), strict=False):
-        panel(ax, rows, order, measure)
-    slope_panel(axes[-1], table, order)
-    axes[0].set_yticks(np.arange(len(order)), order)
-    axes[0].set_ylim(len(order) - 0.5, -0.5)
-    decay, scale = rows["weight_decay"].iloc[0], rows["init_scale"].iloc[0]
+        panel(ax, found, measure)
+    slope_panel(axes[-2], found)
+    hits_panel(axes[-1], found)
+    axes[0].set_yticks(np.arange(len(found)), [reading.name for reading in found])
+    axes[0].set_ylim(len(found) - 0.5, -0.5)
     about = (
-        "Readings by layer norms, images, what decays, and what differs besides. Circles: single "
-        f"replicates at the last epoch, λ = {decay:g}, scale {scale:g}; values at or below 0 have "
-        "no place on a log axis. Red: what the paper prints (slopes: solid with weight decay, "
-        "dotted without)."
+        "Readings by layer norms, images, what decays, and what differs besides; λ and rate where "
+        "not the usual ones. Circles: single replicates at the last epoch with λ > 0, scale "
+        f"{SCALE:g}; values at or below 0 have no place on a log axis. Red: what the paper prints "
+        "(slopes: solid with weight decay, dotted without)."
     )
     style.foot(figure, made_from, about)
     return figure

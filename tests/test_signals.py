@@ -1,0 +1,100 @@
+"""Signals to Snakemake and to each kind of job, at random moments; then the same command again."""
+
+import contextlib
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from workflow_copy import ENVIRONMENT, SNAKEMAKE, snakemake
+
+pytestmark = pytest.mark.workflow
+
+SEED = int(os.environ.get("SEED", "0"))
+KILLS = int(os.environ.get("KILLS", "5"))
+MOMENTS = max(1, KILLS // 25)  # of each kind of job
+QUICK = ("extract", "claims.report")  # the kinds of a quick run, where KILLS is small
+METRICS = ["metrics/margins", "metrics/collapse", "metrics/layers", "metrics/bounds"]
+ENDS = ["aggregate", "figures", "tables", "claims"]
+# A job's module, and what to remove so that Snakemake runs it again: what depends on it, too.
+JOBS = {
+    "data.prepare": ["data", "runs", "metrics", *ENDS],
+    "train": ["runs", "metrics", *ENDS],
+    "extract": [*METRICS, *ENDS],
+    "landscape": ["metrics/landscape", "figures"],
+    "aggregate": ENDS,
+    "figures": ["figures", "tables"],
+    "claims.report": ["claims"],
+}
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
+
+
+def results(folder):
+    """Every file of the results by its digest; of logs and run.json, which say when, the name."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            says_when = path.suffix == ".log" or path.name == "run.json"
+            digest = "" if says_when else hashlib.sha256(path.read_bytes()).hexdigest()
+            found[str(path.relative_to(folder))] = digest
+    return found
+
+
+def processes(folder, module):
+    """Numbers of the processes that run this module in this folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if os.readlink(entry / "cwd") == str(folder):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if words[1:3] == [b"-m", f"squareloss.{module}".encode()]:
+                    found.append(int(entry.name))
+        except OSError:  # no process, or one that has just ended
+            continue
+    return found
+
+
+def disturb(folder, module, number, at_job, delay):
+    """Start Snakemake, send a signal some time after a job of this kind began; wait for the end."""
+    process = subprocess.Popen(
+        [SNAKEMAKE, "--cores", "2", "--configfile", "tiny.yaml"],
+        cwd=folder,
+        env=ENVIRONMENT | {"PYTHONPATH": str(folder / "src")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (jobs := processes(folder, module)):
+        assert process.poll() is None, f"no {module} was started"
+        time.sleep(0.02)
+    time.sleep(delay)
+    with contextlib.suppress(ProcessLookupError):  # it was quicker
+        os.kill(jobs[0] if at_job else process.pid, number)
+    process.wait(timeout=300)
+
+
+@pytest.mark.parametrize("module", JOBS if KILLS >= 25 else QUICK)
+def test_after_a_signal_the_same_command_ends_the_same(finished, tmp_path, module):
+    # Snakemake's records name files by their path from its folder, so a copy is as good.
+    folder = tmp_path / "study"
+    shutil.copytree(finished, folder)
+    expected = results(folder / "results")
+    rng = random.Random(f"{SEED} {module}")
+    for _ in range(MOMENTS):
+        number, at_job = rng.choice(SIGNALS), rng.random() < 0.5
+        said = f"{number.name} to {'the job' if at_job else 'Snakemake'}"
+        for place in JOBS[module]:
+            shutil.rmtree(folder / "results/tiny" / place, ignore_errors=True)
+        disturb(folder, module, number, at_job, rng.uniform(0, 4))
+        done = snakemake(folder)
+        if done.returncode and "--unlock" in done.stdout + done.stderr:
+            # Killed, Snakemake leaves its lock; the error says what to do.
+            assert snakemake(folder, "--unlock").returncode == 0
+            done = snakemake(folder)
+        assert done.returncode == 0, said + done.stdout + done.stderr
+        assert results(folder / "results") == expected, said
