@@ -435,6 +435,19 @@ def test_figure9_curves_skip_epochs_without_snapshot():
     assert "1 of 3" in words(figure)
 
 
+def test_figure9s_table_is_of_the_last_epoch():
+    table = pd.concat([run(0), run(0).assign(recipe_name="other", nc3=0.5)])
+    numbers = figure9.tabulate(table).numbers.set_index("recipe_name")
+    assert numbers.loc["other", ["nc3", "nc3_squared", "nc3_least"]].tolist() == [0.5, 0.25, 0.5]
+    [name] = set(table["recipe_name"]) - {"other"}
+    end = finals(table, recipe_name=name)
+    for column in ("nc1", "nc4", "test_error"):
+        np.testing.assert_allclose(numbers.loc[name, column], end[column].median())
+        np.testing.assert_allclose(numbers.loc[name, f"{column}_greatest"], end[column].max())
+    text = figure9.tabulate(table).text.set_index("recipe")
+    assert text.loc["other", "NC3"] == "0.5 (0.5 to 0.5)"
+
+
 def test_figure9_says_what_is_an_identity_for_two_classes_only():
     assert "always cos = -1" in words(figure9.draw(run(0)))
     assert "always cos" not in words(figure9.draw(run(0, classes=10)))

@@ -11,6 +11,9 @@ To compare: all conditions fall towards 0 once the training error is 0; with SGD
 small but not to 0. For two classes the equiangularity of the centred class means is an identity
 (always cos = -1), and so are equal norms of the means of equally large classes: the panels say so,
 and these curves are no evidence of collapse.
+
+The table: the median over the replicates at the last epoch, and the least and greatest in brackets;
+the square of NC3 too, which some authors report.
 """
 
 from collections.abc import Sequence
@@ -21,7 +24,8 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import StrMethodFormatter
 
 from squareloss.figures import style
-from squareloss.tables.runs import RUN
+from squareloss.figures.style import Tabulation
+from squareloss.tables.runs import RUN, last_epoch
 
 MEANS, WEIGHTS = style.RED, style.BLUE
 # Title, label of the y axis, whether it is a log axis, and (column, label, colour) of each curve.
@@ -78,6 +82,19 @@ IDENTITIES = {
     "NC2: equal angles": "C = 2: the angle of two centred means\nis an identity: always cos = -1",
 }
 
+# What the table gives of each run, and its head there.
+TABULATED = {
+    "nc1": "NC1",
+    "nc1_trace": "NC1, traces",
+    "nc2_equinorm_weights": "NC2, norms of classifiers",
+    "nc2_angle_weights": "NC2, angles of classifiers",
+    "nc3": "NC3",
+    "nc3_squared": "NC3 squared",
+    "nc4": "NC4",
+    "train_error": "training error",
+    "test_error": "test error",
+}
+
 
 def panel(ax: Axes, table: pd.DataFrame, name: str, curves: Sequence[tuple[str, str, str]]) -> None:
     """One condition against the epoch; snapshots are marked, an evaluated course is a line."""
@@ -108,6 +125,24 @@ def block(part: Figure | SubFigure, table: pd.DataFrame) -> None:
             ax.legend(loc="upper left", bbox_to_anchor=(0, 0.86), ncols=2)
         elif len(curves) > 1:
             ax.legend()
+
+
+def tabulate(table: pd.DataFrame) -> Tabulation:
+    """A row a run: each measure at the last epoch, over its replicates."""
+    last = last_epoch(table)
+    last = last.assign(nc3_squared=last["nc3"] ** 2)
+    numbers, text = [], []
+    for _, run in last.groupby(RUN):
+        names = run[RUN].iloc[0].to_dict()
+        row = {"recipe": names["recipe_name"], "λ": f"{names['weight_decay']:g}"}
+        row |= {"replicates": str(len(run))}
+        for column, head in TABULATED.items():
+            low, middle, high = run[column].min(), run[column].median(), run[column].max()
+            names |= {column: middle, f"{column}_least": low, f"{column}_greatest": high}
+            row[head] = f"{middle:.2g} ({low:.2g} to {high:.2g})"
+        numbers.append(names)
+        text.append(row)
+    return Tabulation(pd.DataFrame(numbers), pd.DataFrame(text))
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:

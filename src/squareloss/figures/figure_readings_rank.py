@@ -1,0 +1,68 @@
+"""Section 6.1, readings: rank with and without weight decay, in small batches and large ones.
+
+The paper measures no rank. A row is a way to measure it: the loss, the classes, how the learning
+rate falls, what is normalised and what decays. A panel is a tolerance: the number of singular
+values of V_k above it, averaged over the layers before the last, at the end of training. A mark is
+the mean over the replicates, and its line reaches from the least to the greatest.
+
+To compare: weight decay lowers the rank, and more so in small batches.
+"""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from squareloss.figures import style
+from squareloss.figures.figure_lowrank import TOLERANCES
+from squareloss.figures.style import Tabulation
+from squareloss.tables.runs import last_epoch
+
+COLUMNS = [*(f"rank_{tolerance}" for tolerance in TOLERANCES), "train_error", "test_error"]
+TITLES = [f"rank above {tolerance}" for tolerance in TOLERANCES]
+TITLES += ["training error (share)", "test error (share)"]
+VARIED = ["weight_decay", "batch_size"]
+
+
+def panel(ax: Axes, last: pd.DataFrame, order: list[str], column: str) -> None:
+    """One measure: a row a recipe, in it a line for each weight decay and batch size."""
+    cases = last[VARIED].drop_duplicates().sort_values(VARIED).to_numpy().tolist()
+    colours = dict(zip(sorted(last["batch_size"].unique()), style.SERIES, strict=False))
+    for i, (decay, batch) in enumerate(cases):
+        rows = last[(last["weight_decay"] == decay) & (last["batch_size"] == batch)]
+        colour = colours[batch]
+        face = colour if decay > 0 else "none"
+        groups = rows.groupby("recipe_name")[column]
+        shift = 0.6 * (i / max(1, len(cases) - 1) - 0.5)
+        y = [order.index(str(name)) + shift for name in groups.groups]
+        ax.hlines(y, groups.min(), groups.max(), color=colour, lw=1)
+        label = f"λ = {decay:g}, batch {batch:g}"
+        ax.plot(groups.mean(), y, "o", ms=5, mfc=face, color=colour, label=label)
+    for below in range(1, len(order)):
+        ax.axhline(below - 0.5, color="0.85", lw=0.6)
+
+
+def tabulate(table: pd.DataFrame) -> Tabulation:
+    """Means over the replicates at the end: a row for each recipe, weight decay and batch size."""
+    means = last_epoch(table).groupby(["recipe_name", *VARIED])[COLUMNS].mean().reset_index()
+    heads = dict(zip(COLUMNS, TITLES, strict=True))
+    heads |= {"recipe_name": "reading", "weight_decay": "λ", "batch_size": "batch"}
+    return Tabulation(
+        means, means.map(lambda v: f"{v:.3g}" if isinstance(v, float) else v).rename(columns=heads)
+    )
+
+
+def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
+    """A row a reading, a panel a tolerance; then the errors."""
+    style.check_sweep(table, "recipe_name", *VARIED)
+    order = list(table["recipe_name"].unique())
+    figure = style.canvas(11, 0.55 * len(order) + 1.7)
+    axes = figure.subplots(1, len(COLUMNS), sharey=True)
+    for ax, column, title in zip(axes, COLUMNS, TITLES, strict=True):
+        panel(ax, last_epoch(table), order, column)
+        ax.set_xlabel(title)
+    axes[0].set_yticks(range(len(order)), order)
+    axes[0].set_ylim(len(order) - 0.5, -0.5)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    style.foot(figure, made_from, style.replicates(table, "recipe_name", *VARIED))
+    return figure
