@@ -281,10 +281,113 @@ def layers_of_lowrank(sign, depth=4, **point):
     return pd.DataFrame(rows).assign(**point)
 
 
+def settled(**values):
+    """The table of small networks at the end of training, four of them at a critical point."""
+    row = {
+        "weight_decay": 0.01,
+        "rho": 0.6,
+        "gradient": 1e-9,
+        "multiplier": 0.01 * 0.6**2,
+        "mu": 1.6,
+        "free_loss": 1e-20,
+        "free_gradient": 1e-10,
+        "hessian_rank": 12,
+        "residuals": 12,
+    }
+    return pd.DataFrame([row | values | {"replicate": r} for r in range(4)])
+
+
+# Claim -> the column of `settled` that decides it, a value that supports it, and one that does not.
+SETTLED = {
+    "eq3-homogeneity": ("eq3_error", 1e-15, 1e-6),
+    "eq4-multiplier": ("multiplier", 0.0036, 0.0037),
+    "eq9-weights": ("eq9_error", 1e-7, 0.1),
+    "lemma3-convergence": ("free_gradient", 1e-10, 1e-3),
+    "theorem1-rank": ("hessian_rank", 12, 11),
+    "theorem2-connected": ("curve_loss", 1e-5, 0.1),
+    "theorem2-line": ("line_loss", 0.1, 1e-5),
+    "no-zero-loss-below": ("loss_below", 0.01, 1e-12),
+    "zero-loss-above": ("loss_above", 1e-20, 0.01),
+    "large-start-falls": ("rho_dot_above", -0.1, 0.1),
+    "very-large-start-falls": ("rho_dot_far_above", -0.1, 0.1),
+    "inseparable-start-dies": ("inseparable_growth", 1.0, 80.0),
+    "lemma6-margins": ("margin_spread", 1e-8, 0.01),
+    "lemma6-residuals": ("residual_spread", 1e-4, 0.5),
+    # lambda / (mu^2 + lambda) = 0.00389, and 1 - rho mu of rho = 0.6226 is that.
+    "lemma6-gap": ("rho", (1 - 0.01 / 2.57) / 1.6, 0.6),
+    "nc1-settled": ("nc1", 1e-5, 0.1),
+    "nc2-norms-weights-settled": ("nc2_equinorm_weights", 1e-5, 0.1),
+    "nc2-angles-weights-settled": ("nc2_angle_weights", 1e-5, 0.1),
+    "nc3-settled": ("nc3", 1e-5, 0.1),
+    "nc4-settled": ("nc4", 0.0, 0.1),
+}
+
+
+def after_fit(decay=None, zero=None):
+    """Runs from one start with and without decay; the data are fitted from the second epoch on."""
+    return sweep(
+        names=["weight_decay"],
+        runs={(wd,): {"rho": 1.0} | (v or {}) for wd, v in ((WD, decay), (ZERO, zero))},
+    )
+
+
+def explained(noise):
+    """Test errors that follow log rho and the stable rank, but for a share of noise."""
+    rng = np.random.default_rng(5)
+    runs = {}
+    for decay, init in product((WD, ZERO), (0.8, 0.9, 1.2, 1.5)):
+        rho, rank = rng.uniform(50, 500), rng.uniform(2, 20)
+        error = 0.02 * np.log(rho) + 0.005 * rank
+        error = noise * rng.uniform(0.05, 0.2) + (1 - noise) * error
+        runs[decay, init] = {"rho": rho, "stable_rank": rank, "test_error": error}
+    return sweep(names=STARTS, runs=runs)
+
+
 [UNIT] = CLAIMS["eq7-equilibrium-unit"].tables  # the experiment with layer norms of 1
 
 # Claim -> tables that support it, and tables that contradict it.
 CASES = {
+    **{
+        name: [{"settled": settled(**{column: value})} for value in values]
+        for name, (column, *values) in SETTLED.items()
+    },
+    "mu-rises-as-rho-falls": [
+        {"figure8": course((3.0, 2.0, 1.0), mu=mu)} for mu in ((1.0, 2.0, 3.0), (1.0, 2.0, 1.5))
+    ],
+    # Of ten epochs the second is nine long.
+    "rho-falls-briefly": [{"figure8": course(rho)} for rho in ((3.0, 1.0, 2.0), (1.0, 3.0, 2.0))],
+    "mu-rises": [{"figure3": after_fit({"mu": (5.0, 1.0, v)})} for v in (2.0, 0.5)],
+    "sigma-falls": [{"figure3": after_fit({"margin_sd": (5.0, 1.0, v)})} for v in (0.5, 2.0)],
+    "large-margins-shrink": [
+        {"figure3": after_fit({"max_margin": (1.0, 2.0, v)})} for v in (1.0, 1.99)
+    ],
+    # With rho = 1: residuals fall from 0.3 to 0.1 and the spread from 0.5 to 0.1, or stays.
+    "sigma-lowers-the-loss": [
+        {"figure3": after_fit({"mu": (0.7, 0.7, 0.9), "margin_sd": (0.5, 0.5, v)})}
+        for v in (0.1, 0.49)
+    ],
+    "decay-matters-late": [
+        {"figure3": after_fit({"rho": (1.0, a, b)}, {"rho": flat(1.0)})}
+        for a, b in ((1.1, 0.3), (0.3, 1.1))
+    ],
+    "rho-mu-below-one": [{"figure8": course(10.0, mu=flat(mu))} for mu in (0.095, 0.105)],
+    "quasi-interpolates": [{"figure8": course(10.0, mu=flat(mu))} for mu in (0.098, 0.05)],
+    "residuals-equal": [
+        {"figure8": course(10.0, mu=0.095, margin_sd=flat(sd))} for sd in (0.0001, 0.01)
+    ],
+    "margins-gaussian-skewness": [
+        {"figure10": two("margin_skewness", {"weight_decay": (ZERO, WD)}, 3.0, v)} for v in (0.1, 2)
+    ],
+    "margins-gaussian-kurtosis": [
+        {"figure10": two("margin_kurtosis", {"weight_decay": (ZERO, WD)}, 9.0, v)} for v in (0.1, 3)
+    ],
+    "collapse-after-fit": [{"figure9": course(1.0, nc1=(1.0, v, 0.01))} for v in (0.5, 0.05)],
+    "random-labels-fail": [
+        {"figure_randomlabels": course(1.0, label_noise=1.0, train_error=(0.5, 0.5, v))}
+        for v in (0.3, 0.01)
+    ],
+    "rank-falls-cnn": [{"figure3": after_fit({"stable_rank": (9.0, 9.0, v)})} for v in (5.0, 12.0)],
+    "margin-and-rank-explain": [{"figure5": explained(noise)} for noise in (0.0, 1.0)],
     "eq5-flow": [{"gradientflow": dynamics(o, 0, 0)} for o in (1, 0.4)],
     "eq6-rho-dot": [{"gradientflow": dynamics(1, e, 0)} for e in (0.01, 0.5)],
     "lemma4": [{"gradientflow": dynamics(1, 0, e)} for e in (0.001, 0.2)],
@@ -463,6 +566,9 @@ def study_tables(name):
 @pytest.mark.parametrize("name", [name for name in CASES if CLAIMS[name].premise])
 def test_networks_that_lack_the_premise_decide_nothing(name):
     lacking = {key: table.assign(train_error=0.1) for key, table in CASES[name][0].items()}
+    if name in SETTLED:
+        column, value, _ = SETTLED[name]
+        lacking = {"settled": settled(**{column: value}).assign(gradient=0.1, free_loss=0.1)}
     if name == "lemma8-no-equilibrium":
         lacking = {"minibatch": singles(1.0, 1e-9, rank=2)}
     row = judge([CLAIMS[name]], lacking).loc[0]
@@ -673,7 +779,7 @@ def test_the_terminal_shows_what_was_found_first():
 def test_a_study_that_is_too_small_says_which_is_not():
     tables = {"figure3": equilibrium(0.999).query("replicate < 2")}
     text = report.plain(judge_in(report.CLAIMS, tables))
-    assert "This study is too small to decide 1 of the statements, which takes 12 repl" in text
+    assert "This study is too small to decide 5 of the statements, which takes 12 repl" in text
     assert "too small" not in report.plain(judge([CLAIMS["lemma4"]], CASES["lemma4"][0]))
 
 

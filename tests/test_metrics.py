@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squareloss.architecture import Linear
-from squareloss.evaluate import margins, moments, targets
+from squareloss.evaluate import distribution, margins, moments, targets
 from squareloss.layers import forward
 from squareloss.metrics.collapse import class_means, collapse
 from squareloss.metrics.rank import distance, layer_metrics
@@ -35,6 +36,23 @@ def collapse_of(h, w, labels, predictions=None):
     if predictions is None:
         predictions = (h.double() @ w.double().T).argmax(1)
     return collapse(h, w, labels, torch.as_tensor(predictions))
+
+
+def test_the_margins_distribution_against_scipy():
+    values = np.random.default_rng(0).gamma(2.0, size=200)
+    found = distribution(torch.from_numpy(values))
+    assert found == pytest.approx(
+        {
+            "mean_margin": values.mean(),
+            "margin_sd": values.std(),
+            "min_margin": values.min(),
+            "max_margin": values.max(),
+            "margin_skewness": scipy.stats.skew(values),
+            "margin_kurtosis": scipy.stats.kurtosis(values),
+        }
+    )
+    equal = distribution(torch.ones(5, dtype=torch.float64))
+    assert math.isnan(equal["margin_skewness"])
 
 
 @pytest.mark.parametrize("classes", [2, 10])

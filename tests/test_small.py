@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squareloss.architecture import Linear
+from squareloss.architecture import Linear, build, weight_shapes
 from squareloss.evaluate import margins, moments
 from squareloss.layers import forward
 from squareloss.metrics.collapse import alignment, rotation_change
@@ -30,6 +30,20 @@ from squareloss.theory.minibatch import (
     margin_gradients,
     sample_speeds,
     second_singular_value,
+)
+from squareloss.theory.settled import (
+    Point,
+    blobs,
+    curve_losses,
+    data_loss,
+    eq9_error,
+    euler_error,
+    hessian_rank,
+    multiplier,
+    outputs,
+    settle,
+    spreads,
+    turned,
 )
 from squareloss.theory.tree import rademacher_complexity, tree, tree_bound
 
@@ -286,3 +300,141 @@ def test_alignment_by_hand(classes):
     assert alignment(h, w, labels) == pytest.approx(min(cosines))
     h[3] = 0
     assert math.isnan(alignment(h, w, labels))
+
+
+# Networks at the end of training
+
+
+@pytest.fixture
+def line_problem():
+    """One linear layer, the samples x and -x of opposite labels: V stays, rho is Eq. (7)'s."""
+    x = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    problem = Problem((Linear(2),), x, torch.tensor([0, 1]), 0.1)
+    return problem, torch.tensor([1.0, -1.0], dtype=torch.float64) / math.sqrt(2)
+
+
+def test_training_to_the_end_finds_eq7(line_problem):
+    problem, v = line_problem
+    mu = 1 / math.sqrt(2)
+    point = settle(problem, 3.0, v)
+    assert point.rho == pytest.approx(mu / (mu**2 + 0.1))
+    assert point.gradient < 1e-9
+    assert eq9_error(problem, point) < 1e-7
+    assert multiplier(problem, point) == pytest.approx(0.1 * point.rho**2)
+    assert data_loss(problem, point) == pytest.approx((1 - point.rho * mu) ** 2)
+    assert spreads(problem, point)["margin_spread"] == pytest.approx(0, abs=1e-9)
+    # From the opposite direction it ends at the same network, with rho > 0.
+    other = settle(problem, -3.0, -v)
+    assert other.rho == pytest.approx(point.rho)
+    torch.testing.assert_close(outputs(problem, other)[0], outputs(problem, point)[0])
+    # At a fixed rho the directions alone are trained, and rho's part of the gradient stays out.
+    fixed = settle(problem, 3.0, v, free=False)
+    assert (fixed.rho, fixed.gradient) == (3.0, pytest.approx(0, abs=1e-9))
+
+
+def test_eq9_and_eq4_fail_away_from_an_equilibrium():
+    problem = blobs(1, 1e-2, 6)
+    start = Point(1.0, initial(problem, 2), math.nan)
+    assert eq9_error(problem, start) > 0.1
+    assert abs(multiplier(problem, start) - 1e-2) > 1e-3
+
+
+def test_the_gradient_at_the_end_is_that_of_the_constrained_loss():
+    problem = blobs(3, 1e-2, 6)
+    ends = [settle(problem, 1.0, initial(problem, seed)) for seed in range(4)]
+    for end in ends:  # some on kinks, where it is not small
+        by_rho, by_v = problem.gradient(torch.tensor(end.rho, dtype=torch.float64), end.v)
+        norm = math.hypot(by_rho.item(), by_v.norm().item())
+        assert end.gradient == pytest.approx(norm, rel=1e-6, abs=1e-12)
+        assert problem.loss(torch.tensor(end.rho, dtype=torch.float64), end.v) < 0.05
+
+
+def test_the_hessians_rank_is_that_of_the_jacobian():
+    problem = blobs(1, 0.0, 4)
+    point = settle(problem, 4.0, initial(problem, 2))
+    assert data_loss(problem, point) < 1e-16
+    last = problem.split(point.v)[-1].numel()
+    weights = torch.cat([point.v[:-last], point.v[-last:] * point.rho])
+
+    def f(w):
+        return forward(problem.layers, problem.split(w), problem.x)[0].flatten()
+
+    jacobian = torch.autograd.functional.jacobian(f, weights)
+    assert hessian_rank(problem, point) == torch.linalg.matrix_rank(jacobian).item() == 8
+
+
+def test_losses_on_curves():
+    problem = blobs(1, 0.0, 6)
+    one, other = (settle(problem, 4.0, initial(problem, seed)) for seed in (2, 3))
+    line, curve = curve_losses(problem, one, other)
+    middle = Point(4.0, problem.normalized((one.v + other.v) / 2), math.nan)
+    assert line >= data_loss(problem, middle) > 100 * curve
+    assert max(curve_losses(problem, one, one)) < 1e-12
+
+
+def test_a_turned_network_is_the_opposite_one():
+    problem = blobs(1, 0.0, 6)
+    v = initial(problem, 2)
+    both = [outputs(problem, Point(1.0, w, 0.0))[0] for w in (v, turned(problem, v))]
+    torch.testing.assert_close(both[0], -both[1])
+
+
+def test_eq3_on_dense_and_convolutional_layers():
+    problem = blobs(1, 0.0, 6)
+    assert euler_error(problem, initial(problem, 2)) < 1e-14
+    layers = build("cnn6", 2, 0.1, "stride")
+    generator = torch.Generator().manual_seed(0)
+    weights = [
+        torch.randn(shape, dtype=torch.float64, generator=generator).requires_grad_()
+        for shape in weight_shapes(layers, 3, 32)
+    ]
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64, generator=generator)
+    f = forward(layers, weights, x)[0][1, 0]
+    for weight, gradient in zip(weights, torch.autograd.grad(f, weights), strict=True):
+        assert (weight * gradient).sum().item() == pytest.approx(f.item())
+
+
+def test_lemma_8_does_not_hold_of_convolutions():
+    """A sample's gradient has rank 1 in a dense layer, and more in a convolution."""
+    layers = build("cnn6", 2, 0.25, "stride")
+    generator = torch.Generator().manual_seed(0)
+    weights = [
+        torch.randn(shape, dtype=torch.float64, generator=generator).requires_grad_()
+        for shape in weight_shapes(layers, 3, 32)
+    ]
+    x = torch.randn(1, 3, 32, 32, dtype=torch.float64, generator=generator)
+    f = forward(layers, weights, x)[0][0, 0]
+    gradients = torch.autograd.grad(f, weights)
+    ranks = [torch.linalg.matrix_rank(g.flatten(1), rtol=1e-10).item() for g in gradients]
+    assert all(rank > 2 for rank in ranks[:4])
+    assert ranks[4:] == [1, 1]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_collapsed_features_make_an_equilibrium_of_the_last_layer(classes):
+    """Eq. (42)-(45): with V_L a multiple of the centred means, no gradient is left along it."""
+    generator = torch.Generator().manual_seed(1)
+    means = torch.eye(classes, dtype=torch.float64) + 0.5  # equiangular, with a mean of all
+    turn = torch.linalg.qr(torch.randn(classes, classes, dtype=torch.float64, generator=generator))
+    h = (means @ turn[0]).repeat(4, 1)  # collapsed: four samples a class
+    labels = torch.arange(classes).repeat(4)
+    problem = Problem((Linear(classes),), h, labels, 0.05)
+    centred = means @ turn[0] - (means @ turn[0]).mean(0)
+    v = centred / centred.norm()
+    torch.testing.assert_close(v.square().sum(1), torch.full((classes,), 1 / classes).double())
+    torch.testing.assert_close(v @ h.mean(0), torch.zeros(classes).double(), atol=1e-12, rtol=0)
+    cosines = (v @ v.T) * classes
+    off = cosines[~torch.eye(classes, dtype=torch.bool)]
+    torch.testing.assert_close(off, torch.full_like(off, -1 / (classes - 1)))
+    mu, m = moments(h @ v.T, labels)
+    rho = torch.tensor(mu / (m + 0.05), dtype=torch.float64)
+    by_rho, by_v = problem.gradient(rho, v.flatten())
+    assert by_rho.item() == pytest.approx(0, abs=1e-12)
+    assert by_v.norm().item() == pytest.approx(0, abs=1e-12)
+    alpha = rho.item() * mu * (classes - 1)  # rho f = alpha e~
+    torch.testing.assert_close(v, rho.item() / (alpha * classes) * centred)  # Eq. (42)
+    # Residuals that are not equal leave a gradient, although the features have collapsed.
+    uneven = Problem(
+        (Linear(classes),), h * torch.linspace(0.9, 1.1, len(h))[:, None], labels, 0.05
+    )
+    assert uneven.gradient(rho, v.flatten())[1].norm().item() > 1e-4

@@ -21,7 +21,7 @@ from torch import Tensor
 from squareloss import snapshots
 from squareloss.architecture import build, weight_shapes
 from squareloss.data.split import Split, inputs
-from squareloss.evaluate import LOSSES, error, margins, moments, targets
+from squareloss.evaluate import LOSSES, distribution, error, margins, moments, targets
 from squareloss.layers import forward
 from squareloss.normalize import Model, product_norm
 from squareloss.optimize import initial_weight, learning_rate, rho_penalty, set_rate, sgd
@@ -281,9 +281,7 @@ class Replicate:
             else math.nan,
             "mu": mu,
             "M": m,
-            "mean_margin": margin.mean().item(),
-            "margin_sd": margin.std(correction=0).item(),
-            "min_margin": margin.min().item(),
+            **distribution(margin),
         }
 
     @torch.no_grad()

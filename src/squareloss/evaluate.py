@@ -47,6 +47,23 @@ def margins(f_v: Tensor, labels: Tensor) -> Tensor:
     return (f_v * e).sum(1) * (classes - 1) / classes
 
 
+def distribution(margin: Tensor) -> dict[str, float]:
+    """Columns of `history` on the margins (N,) float64 of the training set.
+
+    Skewness and excess kurtosis are 0 for a Gaussian, and NaN if all margins are equal.
+    """
+    mean, sd = margin.mean(), margin.std(correction=0)
+    standardized = (margin - mean) / sd
+    return {
+        "mean_margin": mean.item(),
+        "margin_sd": sd.item(),
+        "min_margin": margin.min().item(),
+        "max_margin": margin.max().item(),
+        "margin_skewness": standardized.pow(3).mean().item(),
+        "margin_kurtosis": standardized.pow(4).mean().item() - 3,
+    }
+
+
 def moments(f_v: Tensor, labels: Tensor) -> tuple[float, float]:
     """mu = mean <f_V, e~> / C and M = mean ||f_V||^2 / C, in float64 (Eq. 6 and Section 5.2).
 

@@ -1,16 +1,19 @@
 """Statements that are measured on small problems instead of runs of the study.
 
-    python -m squareloss.small --seed 2022 --replicates 3 --flow P --minibatch P --tree P
+    python -m squareloss.small --seed 2022 --replicates 3 --flow P --minibatch P --tree P \
+        --settled P
 
 - flow: gradient flow (Eq. 5), gradient descent at decreasing steps, and weight norm with momentum.
   The runs of the study cannot show Eq. 6: rho settles within few steps, and `history` has an epoch.
 - minibatch: gradients of single samples after SGD with batches of 1 (Section 6, Lemma 8, Eq. 53).
 - tree: Rademacher complexity of binary trees by exhaustive search, and its bound (Theorem 4).
+- settled: networks trained to a critical point, and the landscape around (Section 3.3, Lemma 6).
 
 A replicate is a random problem: data and initial weights. All in float64.
 """
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +22,10 @@ import torch
 from tqdm import tqdm
 
 from squareloss.errors import run_stage
+from squareloss.evaluate import moments
 from squareloss.metrics.rank import rank, singular_values
 from squareloss.spec import stream
-from squareloss.tables.small import FLOW, MINIBATCH, TREE
+from squareloss.tables.small import CRITICAL, FLOW, MINIBATCH, SETTLED, TREE
 from squareloss.theory.equilibrium import rho_dot
 from squareloss.theory.flow import (
     Problem,
@@ -38,6 +42,21 @@ from squareloss.theory.minibatch import (
     sample_speeds,
     second_singular_value,
 )
+from squareloss.theory.settled import (
+    Point,
+    blobs,
+    collapse_of,
+    curve_losses,
+    data_loss,
+    eq9_error,
+    euler_error,
+    hessian_rank,
+    multiplier,
+    outputs,
+    settle,
+    spreads,
+    turned,
+)
 from squareloss.theory.tree import rademacher_complexity, tree_bound
 
 Rows = list[dict[str, Any]]
@@ -47,6 +66,9 @@ STEPS = (0.1, 0.05, 0.025, 0.0125)
 NORMS = (1.0, 1.5)  # of each layer: `layer_norms: unit`, and others
 BUILD_UP = 40  # steps after which momentum 0.9 has built up to 98.5%
 FEW = 6  # samples that the small network can interpolate
+ATTEMPTS = 8  # problems tried for one whose minimum is not on a kink
+SMALL = 0.01  # rho of a small start
+SETTLED_COLLAPSE = ("nc1", "nc2_equinorm_weights", "nc2_angle_weights", "nc3", "nc4")
 
 
 def drawn(
@@ -137,6 +159,64 @@ def tree_rows(seed: int, replicate: int) -> Rows:
     return rows
 
 
+def settled_rows(seed: int, replicate: int) -> Rows:
+    """One row: a network at the end of training with lambda > 0, and the landscape around it.
+
+    Of the problems drawn in turn, the first whose end is a critical point; else the last.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        name = f"settled {attempt}"
+        problem = blobs(stream(seed, replicate, "small", name, "data"), 10 * DECAY, FEW)
+        starts = [initial(problem, stream(seed, replicate, "small", name, s)) for s in "abc"]
+        end = settle(problem, 1.0, starts[0])
+        if end.gradient < CRITICAL:
+            break
+    measured = spreads(problem, end)
+    row: dict[str, Any] = {
+        "replicate": replicate,
+        "attempts": attempt,
+        "rho": end.rho,
+        "gradient": end.gradient,
+        "weight_decay": problem.weight_decay,
+        "eq3_error": euler_error(problem, starts[0]),
+        "multiplier": multiplier(problem, end),
+        "eq9_error": eq9_error(problem, end),
+        **measured,
+        **{name: collapse_of(problem, end)[name] for name in SETTLED_COLLAPSE},
+    }
+    return [row | landscape_row(problem, end, 1 / measured["mu"], starts)]
+
+
+def landscape_row(
+    problem: Problem, end: Point, rho_0: float, starts: list[torch.Tensor]
+) -> dict[str, Any]:
+    """The loss without lambda around an end with it, whose 1 / mu is nearly the least rho."""
+    free = replace(problem, weight_decay=0.0)
+    one, other = (settle(free, 3 * rho_0, v) for v in starts[:2])
+    line, curve = curve_losses(free, one, other)
+    v = starts[2]
+    high = rho_0 * torch.tensor([1.5, 100.0], dtype=torch.float64)
+    speeds = [-free.gradient(rho, v)[0].item() for rho in high]
+    mu, _ = moments(outputs(problem, Point(SMALL, v, 0.0))[0], problem.labels)
+    course = integrate(
+        problem, SMALL, turned(problem, v) if mu > 0 else v, np.linspace(0, 10 * HORIZON, 5)
+    )
+    return {
+        "rho_0": rho_0,
+        "free_loss": data_loss(free, one),
+        "free_gradient": one.gradient,
+        "hessian_rank": hessian_rank(free, one),
+        "residuals": len(problem.labels) * problem.classes,
+        "line_loss": line,
+        "curve_loss": curve,
+        "loss_below": data_loss(free, settle(free, 0.9 * rho_0, end.v, free=False)),
+        "loss_above": data_loss(free, settle(free, 1.1 * rho_0, end.v, free=False)),
+        "rho_dot_above": speeds[0],
+        "rho_dot_far_above": speeds[1],
+        "inseparable_growth": float(np.abs(course[:, 0]).max()) / SMALL,
+    }
+
+
 def main() -> None:
     """Command line of the job."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -146,6 +226,7 @@ def main() -> None:
         "flow": (FLOW, flow_rows),
         "minibatch": (MINIBATCH, minibatch_rows),
         "tree": (TREE, tree_rows),
+        "settled": (SETTLED, settled_rows),
     }
     for name in tables:
         parser.add_argument(f"--{name}", required=True)

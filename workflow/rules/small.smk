@@ -1,9 +1,10 @@
 rule small:
-    """Statements measured on small problems: gradient flow, single samples, binary trees."""
+    """Statements measured on small problems: gradient flow, single samples, trees, critical points."""
     output:
         gradientflow=f"{RESULTS}/aggregate/gradientflow.parquet",
         minibatch=f"{RESULTS}/aggregate/minibatch.parquet",
         tree=f"{RESULTS}/aggregate/tree.parquet",
+        settled=f"{RESULTS}/aggregate/settled.parquet",
     log:
         f"{RESULTS}/logs/small.log",
     resources:
@@ -16,4 +17,5 @@ rule small:
     shell:
         "python -m squareloss.small --seed {params.seed} --replicates {params.replicates}"
         " --flow {output.gradientflow:q} --minibatch {output.minibatch:q} --tree {output.tree:q}"
+        " --settled {output.settled:q}"
         " 2> {log:q}"

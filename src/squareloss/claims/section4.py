@@ -88,6 +88,32 @@ def r_squared_difference(figure5: pd.DataFrame) -> pd.Series:
     )
 
 
+@claim(
+    "margin-and-rank-explain",
+    "Section 7, remarks",
+    "margin and rank together explain generalisation",
+    above=0.5,
+    because="more than half of the variance",
+    premise=FITTED,
+)
+def explained(figure5: pd.DataFrame) -> pd.Series:
+    """R^2 of test error regressed on log rho and mean stable rank, over all runs of a replicate."""
+    end = last_epoch(figure5)
+    several(end, "init_scale")
+    shares = {}
+    for replicate, rows in end.groupby("replicate"):
+        rows = rows[rows["train_error"] == 0]
+        x = np.column_stack([np.ones(len(rows)), np.log(rows["rho"]), rows["stable_rank"]])
+        y = rows["test_error"].to_numpy()
+        total = ((y - y.mean()) ** 2).sum() if len(y) else 0.0
+        if len(rows) < 5 or not total:  # fewer leave next to nothing unexplained
+            shares[replicate] = np.nan
+            continue
+        left = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+        shares[replicate] = 1 - (left**2).sum() / total
+    return pd.Series(shares, dtype=float)
+
+
 def networks(figure6: pd.DataFrame, figure7: pd.DataFrame, column: str) -> pd.Series:
     """`column` of every network of Figures 6 and 7, NaN for those with training error."""
     end = pd.concat([last_epoch(figure6), last_epoch(figure7)], ignore_index=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from squareloss.claims.claim import FITTED, Measure, claim
-from squareloss.claims.select import at_end, fits, fitted_at_end, ratio_to_start, where
+from squareloss.claims.select import LEARNT, at_end, fits, fitted_at_end, ratio_to_start, where
 
 TENFOLD = 0.1
 TENTH = "a tenth of the scale"
@@ -110,6 +110,33 @@ def chance(figure_randomlabels: pd.DataFrame) -> pd.Series:
     error = at_end(table, "test_error")
     guessing = 1 - 1 / table["classes"].iloc[0]
     return (error / guessing).where(collapse_ratio(table) < TENFOLD)
+
+
+@claim(
+    "collapse-after-fit",
+    "Section 5, Figure 9",
+    "collapse comes after the training error has reached 0",
+    above=TENFOLD,
+    because="an order of magnitude is what counts as collapse",
+    premise=FITTED,
+)
+def collapse_when_fitted(figure9: pd.DataFrame) -> pd.Series:
+    """NC1 over that at the start, at the first snapshot without training error."""
+    snapshots = figure9[figure9["nc1"].notna()].sort_values("epoch")
+    fitted = snapshots[snapshots["train_error"] == 0].groupby("replicate")["nc1"].first()
+    return fits(figure9, fitted / snapshots.groupby("replicate")["nc1"].first())
+
+
+@claim(
+    "random-labels-fail",
+    "Figure 4, caption",
+    "with 100% random labels the network fails to converge",
+    above=LEARNT,
+    because="what counts as not learnt elsewhere on this page",
+)
+def error_of_random_labels(figure_randomlabels: pd.DataFrame) -> pd.Series:
+    """Training error at the end, all labels random."""
+    return at_end(where(figure_randomlabels, label_noise=1), "train_error")
 
 
 @claim(

@@ -2,8 +2,16 @@
 
 import pandas as pd
 
-from squareloss.claims.claim import UnsuitableError, claim
-from squareloss.claims.select import LEARNT, TRAINED, ends, learnt, where
+from squareloss.claims.claim import FITTED, UnsuitableError, claim
+from squareloss.claims.select import (
+    LEARNT,
+    TRAINED,
+    ends,
+    fits,
+    learnt,
+    ratio_to_start,
+    where,
+)
 from squareloss.tables.runs import RUN, last_epoch
 
 RANK = "rank_1e-2"
@@ -79,6 +87,24 @@ def control(figure_lowrank: pd.DataFrame) -> pd.Series:
     """Change of rank over the batch sizes with lambda > 0 minus that with lambda = 0."""
     without = rank_change(figure_lowrank, "batch_size", weight_decay=0)
     return rank_over_batches(figure_lowrank) - without
+
+
+@claim(
+    "rank-falls-cnn",
+    "Section 6.1",
+    "lambda > 0: the layers become of low rank in the paper's own setting",
+    below=1,
+    because="a ratio",
+    premise=FITTED,
+)
+def rank_of_the_papers_network(figure3: pd.DataFrame) -> pd.Series:
+    """Mean stable rank of the layers k < L at the end over that at the start, smaller start."""
+    run = where(
+        figure3,
+        weight_decay=ends(figure3, "weight_decay")[1],
+        init_scale=figure3["init_scale"].min(),
+    )
+    return fits(run, ratio_to_start(run, "stable_rank"))
 
 
 @claim(

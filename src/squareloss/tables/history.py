@@ -20,5 +20,8 @@ HISTORY = Table(
         Column("mean_margin", "float64", "1", "mean margin of f_V on the training set"),
         Column("margin_sd", "float64", "1", "standard deviation of the margins over the samples"),
         Column("min_margin", "float64", "1", "smallest margin"),
+        Column("max_margin", "float64", "1", "largest margin"),
+        Column("margin_skewness", "float64", "1", "skewness of the margins, 0 for a Gaussian"),
+        Column("margin_kurtosis", "float64", "1", "their excess kurtosis, 0 for a Gaussian"),
     ),
 )

@@ -1,8 +1,10 @@
 """Tables of small problems, which are not runs of the study."""
 
+from squareloss.tables.collapse import COLLAPSE
 from squareloss.tables.plain import PlainTable
 from squareloss.tables.schema import Column
 
+CRITICAL = 1e-6  # the gradient at what counts as a critical point
 REPLICATE = Column("replicate", "int64", "1", "number of the random problem, from 0")
 
 FLOW = PlainTable(
@@ -58,5 +60,47 @@ TREE = PlainTable(
         Column("complexity", "float64", "1", "Rademacher complexity (1/m) over a grid of weights"),
         Column("coarse", "float64", "1", "what a finer grid could add to it at most"),
         Column("bound", "float64", "1", "2^L sqrt(sum ||x||^2) / m", "Eq. 19"),
+    ),
+)
+
+SETTLED = PlainTable(
+    "settled",
+    "a small network trained to its end with lambda > 0, and the landscape without lambda around",
+    "aggregate/settled.parquet",
+    (
+        REPLICATE,
+        Column("attempts", "int64", "1", "problems drawn until one ended at a critical point"),
+        Column("weight_decay", "float64", "1", "lambda", "Eq. 1"),
+        Column("rho", "float64", "1", "product norm at the end"),
+        Column(
+            "gradient", "float64", "1", "norm of the gradient there, along the spheres", "Eq. 5"
+        ),
+        Column("eq3_error", "float64", "1", "largest |<V_k, d fbar / d V_k> - fbar|", "Eq. 3"),
+        Column("multiplier", "float64", "1", "nu_k at the end", "Eq. 4"),
+        Column("eq9_error", "float64", "1", "largest distance of a V_k from Eq. 9", "Eq. 9"),
+        Column("mu", "float64", "1", "mean margin", "Eq. 6"),
+        Column("M", "float64", "1", "mean squared margin", "Eq. 6"),
+        Column("margin_spread", "float64", "1", "sd / mean of the margins", "Lemma 6"),
+        Column("residual_spread", "float64", "1", "sd / mean of 1 - rho fbar_n", "Theorem 5"),
+        *(c for c in COLLAPSE.columns if c.name in ("nc1", "nc3", "nc4")),
+        *(c for c in COLLAPSE.columns if c.name.startswith("nc2") and "weights" in c.name),
+        Column("rho_0", "float64", "1", "1 / mu: about the least rho of zero loss", "Section 3.5"),
+        Column("free_loss", "float64", "1", "loss without lambda, trained from 3 rho_0"),
+        Column("free_gradient", "float64", "1", "norm of the gradient there", "Lemma 3"),
+        Column("hessian_rank", "int64", "1", "rank of the Hessian there", "Theorem 1"),
+        Column("residuals", "int64", "1", "samples times outputs", "Theorem 1"),
+        Column("line_loss", "float64", "1", "largest loss on the line to another solution"),
+        Column("curve_loss", "float64", "1", "largest loss on a trained curve to it", "Theorem 2"),
+        Column("loss_below", "float64", "1", "least loss found at 0.9 rho_0", "Section 3.3"),
+        Column("loss_above", "float64", "1", "least loss found at 1.1 rho_0", "Section 3.3"),
+        Column("rho_dot_above", "float64", "1", "rho_dot at 1.5 rho_0, random V_k", "Section 3.5"),
+        Column("rho_dot_far_above", "float64", "1", "the same at 100 rho_0", "Section 3.5"),
+        Column(
+            "inseparable_growth",
+            "float64",
+            "1",
+            "largest |rho| over that of a small start whose mu is negative",
+            "Section 3.5",
+        ),
     ),
 )
