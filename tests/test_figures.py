@@ -25,6 +25,7 @@ from squareloss.figures import (
     figure10,
     figure_bounds,
     figure_gradientflow,
+    figure_layers,
     figure_loss,
     figure_lowrank,
     figure_normalization,
@@ -436,7 +437,7 @@ def test_figure9_curves_skip_epochs_without_snapshot():
 
 
 def test_figure9s_table_is_of_the_last_epoch():
-    table = pd.concat([run(0), run(0).assign(recipe_name="other", nc3=0.5)])
+    table = pd.concat([run(0), run(0).assign(recipe_name="other", nc3=0.5, nc3_squared=0.25)])
     numbers = figure9.tabulate(table).numbers.set_index("recipe_name")
     assert numbers.loc["other", ["nc3", "nc3_squared", "nc3_least"]].tolist() == [0.5, 0.25, 0.5]
     [name] = set(table["recipe_name"]) - {"other"}
@@ -600,6 +601,40 @@ def test_bounds_are_ordered_and_only_of_networks_that_fit():
     text = figure_bounds.tabulate(table)
     assert text.numbers["n_train"].tolist() == [500, 1000]
     assert text.numbers["parameters"].tolist() == [10.0, 10.0]
+
+
+def layer_rows(decay=0.001, depth=3):
+    """Collapse that gets tighter with the layer, the epoch and on training images."""
+    rows = [
+        identity(decay)
+        | {
+            "replicate": r,
+            "epoch": epoch,
+            "layer": layer,
+            "nc1_trace": 10.0 / layer / (1 + epoch) + r,
+            "test_nc1_trace": 20.0 / layer / (1 + epoch) + r,
+            "nearest_mean_error": 0.1 / layer,
+            "test_nearest_mean_error": 0.2 / layer,
+        }
+        for r in range(2)
+        for epoch in SNAPSHOTS
+        for layer in range(1, depth + 1)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_collapse_is_drawn_by_layer():
+    figure = figure_layers.draw(pd.concat([layer_rows(), layer_rows(decay=0.0)]))
+    assert len(figure.axes) == 8
+    assert_labelled(figure)
+    first, second, third, _ = figure.axes[:4]
+    np.testing.assert_allclose(line(first), 10 / np.arange(1, 4) + 0.5)  # epoch 0, two replicates
+    np.testing.assert_allclose(line(second), 20 / np.arange(1, 4) + 0.5)
+    assert len(first.lines) == len(SNAPSHOTS)
+    np.testing.assert_allclose(line(third), 0.1 / np.arange(1, 4))
+    assert "layers" in catalog.figures()["figure_layers"].reads
+    diverged = layer_rows().assign(nc1_trace=np.nan)
+    assert "diverged" in words(figure_layers.draw(diverged))
 
 
 def test_the_flow_of_small_problems_is_drawn():

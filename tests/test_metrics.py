@@ -1,6 +1,7 @@
 """Metrics of features and weights against closed forms and brute force."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -9,12 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squareloss.architecture import Linear
+from squareloss.architecture import Linear, build, weight_shapes
 from squareloss.evaluate import distribution, margins, moments, targets
-from squareloss.layers import forward
+from squareloss.layers import activations, forward
+from squareloss.metrics import layerwise as layerwise_module
 from squareloss.metrics.collapse import class_means, collapse
+from squareloss.metrics.layerwise import layerwise
 from squareloss.metrics.rank import distance, layer_metrics
 from squareloss.tables.collapse import COLLAPSE
+from squareloss.tables.layers import COLLAPSE as LAYER_COLLAPSE
 from squareloss.tables.layers import LAYERS
 
 
@@ -103,9 +107,21 @@ def test_collapse_against_brute_force(seed, classes, p):
         ]
         assert result[f"nc2_angle_{name}"] == pytest.approx(sum(gaps) / len(gaps), abs=1e-12)
 
+    assert result["nc1_per_class"] == pytest.approx(result["nc1"] / classes)
+    pairs = list(combinations(range(classes), 2))
+    variances = [((h[labels == c] - means[c]) ** 2).sum(1).mean() for c in range(classes)]
+    apart = [((means[a] - means[b]) ** 2).sum() for a, b in pairs]
+    shares = [(variances[a] + variances[b]) / 2 / d for (a, b), d in zip(pairs, apart, strict=True)]
+    assert result["cdnv"] == pytest.approx(np.mean(shares))
+    units = [(m - mu_g) / np.linalg.norm(m - mu_g) for m in means]
+    energies = np.array([np.log(1 / np.linalg.norm(units[a] - units[b])) for a, b in pairs])
+    expected = energies.std() / abs(energies.mean())
+    assert result["nc2_uniformity_means"] == pytest.approx(expected, abs=1e-9)
+
     m = np.array([mean - mu_g for mean in means]).T
     gap = w.T / np.sqrt((w**2).sum()) - m / np.sqrt((m**2).sum())
     assert result["nc3"] == pytest.approx(np.sqrt((gap**2).sum()))
+    assert result["nc3_squared"] == pytest.approx((gap**2).sum())
 
 
 def test_nc1_of_two_classes_by_hand():
@@ -167,6 +183,57 @@ def test_labels_beyond_the_classes_are_refused():
         class_means(torch.ones(3, 4), torch.tensor([0, 1, 2]), 2)
 
 
+@pytest.fixture
+def conv_net():
+    """A small cnn3 with three classes, and training and test images with their labels."""
+    layers = build("cnn3", 3, 0.1, "stride")
+    generator = torch.Generator().manual_seed(0)
+    weights = [torch.randn(shape, generator=generator) for shape in weight_shapes(layers, 1, 32)]
+    images = [torch.randn(n, 1, 32, 32, generator=generator) for n in (60, 31)]
+    labels = [torch.arange(len(x)) % 3 for x in images]
+    return layers, weights, list(zip(images, labels, strict=True))
+
+
+def test_collapse_by_layer_against_that_of_the_last_hidden_layer(conv_net, monkeypatch):
+    layers, weights, (train, test) = conv_net
+    whole = layerwise(layers, weights, (), train, test)
+    assert len(whole) == len(layers) == 3
+    f, h = forward(layers, weights, train[0])
+    expected = collapse(h, weights[-1], train[1], f.argmax(1))
+    for name in ("nc1", "nc1_trace", "cdnv", "nc2_angle_means"):
+        assert whole[1][name] == pytest.approx(expected[name])
+    monkeypatch.setattr(layerwise_module, "BATCH", 7)
+    for one, other in zip(layerwise(layers, weights, (), train, test), whole, strict=True):
+        assert one == pytest.approx(other)
+
+
+def test_collapse_by_layer_on_test_images_by_brute_force(conv_net):
+    layers, weights, (train, test) = conv_net
+    rows = layerwise(layers, weights, (), train, test)
+    by_layer = [
+        [a.flatten(1).double().numpy() for a in activations(layers, weights, x)]
+        for x, _ in (train, test)
+    ]
+    for k, row in enumerate(rows):
+        h, labels = by_layer[1][k], test[1].numpy()
+        means = np.stack([h[labels == c].mean(0) for c in range(3)])
+        within = np.mean([((h[labels == c] - means[c]) ** 2).sum(1).mean() for c in range(3)])
+        between = ((means - means.mean(0)) ** 2).sum(1).mean()
+        assert row["test_nc1_trace"] == pytest.approx(within / between)
+        centres = np.stack([by_layer[0][k][train[1].numpy() == c].mean(0) for c in range(3)])
+        nearest = [np.argmin([np.linalg.norm(one - c) for c in centres]) for one in h]
+        assert row["test_nearest_mean_error"] == pytest.approx(np.mean(nearest != labels))
+    # What the outputs' nearest mean says is said of the outputs, which come last.
+    assert by_layer[0][-1].shape == (60, 3)
+
+
+def test_collapse_by_layer_of_diverged_networks_is_nan(conv_net):
+    layers, weights, (train, test) = conv_net
+    weights = [torch.full_like(w, math.nan) for w in weights]
+    for row in layerwise(layers, weights, (), train, test):
+        assert all(math.isnan(value) for value in row.values())
+
+
 def with_singular_values(rng, s, rows, columns):
     u, v = orthonormal(rng, rows, len(s)), orthonormal(rng, columns, len(s))
     return torch.tensor(u @ np.diag(s) @ v.T)
@@ -190,6 +257,7 @@ def test_layer_metrics_of_known_singular_values():
         }
     )
     others = {"layer", "update_norm", "distance"}
+    others |= {f"{prefix}{name}" for prefix in ("", "test_") for name, *_ in LAYER_COLLAPSE}
     assert others | result.keys() == {column.name for column in LAYERS.columns}
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from workflow_copy import ENVIRONMENT, SNAKEMAKE, snakemake
+from workflow_copy import SNAKEMAKE, environment, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -64,7 +64,7 @@ def disturb(folder, module, number, at_job, delay):
     process = subprocess.Popen(
         [SNAKEMAKE, "--cores", "2", "--configfile", "tiny.yaml"],
         cwd=folder,
-        env=ENVIRONMENT | {"PYTHONPATH": str(folder / "src")},
+        env=environment(folder),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -38,7 +38,7 @@ def test_runs_are_unique_and_know_their_experiments():
     runs = sweep.runs_table(study)
     assert not runs[list(sweep.POINT_KEYS)].duplicated().any()
     shared = runs.query("wd == '0.001' and init == '0.9' and n == '1000' and batch == '8'")
-    wanted = {"figure2", "figure3", "figure5", "figure6", "figure8", "figure10", "figure_bounds"}
+    wanted = {f"figure{i}" for i in (2, 3, 5, 6, 8, 10)} | {"figure_bounds", "figure_layers"}
     by_recipe = shared.set_index("recipe")["experiments"]
     assert set(by_recipe["cnn6"]) == wanted
     assert set(by_recipe["cnn3"]) == {"figure7", "figure_bounds"}

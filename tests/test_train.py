@@ -378,10 +378,11 @@ def test_a_negative_top_scalar_is_the_same_network_with_its_last_layer_negated(s
     weights = [kept[f"weight{k}"] for k in (1, 2, 3)]
     updates = kept["update_norm"].tolist()
     x = torch.from_numpy((split.train_images / 255 - split.mean) / split.std).float()
+    test_x = torch.from_numpy((split.test_images / 255 - split.mean) / split.std).float()
     labels = torch.from_numpy(split.train_labels)
     plus = Snapshot(weights, 2.0, updates, [])
     minus = Snapshot([*weights[:-1], -weights[-1]], -2.0, updates, [])
-    rows = [snapshot_rows(s, s, spec, split, labels, x, delta=0.05) for s in (plus, minus)]
+    rows = [snapshot_rows(s, s, spec, split, labels, x, test_x, delta=0.05) for s in (plus, minus)]
     for table in ("margins", "collapse", "layers", "bounds"):
         for a, b in zip(rows[0][table], rows[1][table], strict=True):
             for name in a:

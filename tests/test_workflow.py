@@ -172,7 +172,7 @@ def test_editing_a_metric_extracts_again_and_does_not_train(study):
     edit(study / "src/squareloss/metrics/collapse.py")
     jobs = planned(study)
     assert jobs["extract"] == 2
-    assert set(jobs) == {"extract", "aggregate", "figure3", "figure5", "claims"}
+    assert set(jobs) == {"extract", "small", "aggregate", "figure3", "figure5", "claims"}
 
 
 def test_editing_the_training_loop_trains_again(study):

@@ -10,8 +10,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "Makefile", "config.yaml", "config", "workflow", "src", "profiles", "envs"]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
-# Not activated on purpose: the jobs must find their Python by themselves.
-ENVIRONMENT = {**os.environ, "PATH": "/usr/bin:/bin"}
 
 
 def copy_repository(folder: Path) -> None:
@@ -27,14 +25,18 @@ def copy_repository(folder: Path) -> None:
     shutil.copy2(ROOT / "tests" / "tiny.yaml", folder / "tiny.yaml")
 
 
+def environment(folder):
+    """Variables for the package of a copy; not activated: jobs must find their Python themselves."""
+    return {**os.environ, "PYTHONPATH": str(folder / "src"), "PATH": "/usr/bin:/bin"}
+
+
 def snakemake(folder, *arguments, overlays=("tiny.yaml",)):
     """Run Snakemake in a copy of the repository, on that copy's package."""
-    environment = ENVIRONMENT | {"PYTHONPATH": str(folder / "src")}
     command = [SNAKEMAKE, *arguments, "--cores", "2"]
     if overlays:
         command += ["--configfile", *overlays]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
     )
 
 

@@ -20,10 +20,11 @@ FOLDER = SOURCE / "squareloss" / "figures"
 TABLES = {
     "table": "the aggregated table of the experiment of the figure's name",
     "margins": "the margins of all samples in the runs of that experiment",
+    "layers": "all rows of the table of layers in the runs of that experiment",
     "landscape": "the loss between two replicates of each run of that experiment",
     "gradientflow": "the table of gradient flow on small problems; no experiment is needed",
 }
-FROM_RUNS = ("table", "margins", "landscape")
+FROM_RUNS = ("table", "margins", "layers", "landscape")
 
 
 @dataclass(frozen=True)

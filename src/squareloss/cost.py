@@ -84,10 +84,12 @@ def training_job(study: Study, point: Point) -> Job:
 def reading_job(study: Study, point: Point) -> Job:
     """Cost of reading one block's snapshots on a CPU: extraction, or the arc of Figure 2."""
     recipe = study.recipes[point.recipe_name]
-    images = point.n_train * snapshots(recipe) * study.block_size
+    # Three passes over the training images and two over the test images: twice for every layer.
+    passes = 3 * point.n_train + 2 * study.datasets[recipe.dataset].n_test
+    images = passes * snapshots(recipe) * study.block_size
     work = images * flops_per_sample(network(study, point), CHANNELS, SIDE) / 3
     # Images as floats, their features, and intermediate results of both.
-    memory = 10 * point.n_train * CHANNELS * SIDE**2 * 4
+    memory = 10 * passes * CHANNELS * SIDE**2 * 4
     seconds = START_SECONDS + work / (CORE_RATE * study.threads)
     return Job(samples=0, seconds=seconds, disk=0, memory=memory)
 

@@ -19,6 +19,7 @@ from squareloss.data.split import Split, inputs, read_split
 from squareloss.errors import UserError, run_stage
 from squareloss.evaluate import error, margins
 from squareloss.metrics.collapse import collapse
+from squareloss.metrics.layerwise import layerwise
 from squareloss.metrics.lead import lead
 from squareloss.metrics.operators import copies, overlap, sides, spectral_complexity, widest
 from squareloss.metrics.rank import distance, layer_metrics
@@ -38,17 +39,24 @@ def snapshot_rows(
     split: Split,
     labels: Tensor,
     train_x: Tensor,
+    test_x: Tensor,
     delta: float,
 ) -> Rows:
     """Rows of every metric table for one snapshot, without `replicate` and `epoch`.
 
-    `start` is the snapshot of epoch 0. `delta` is the probability with which a bound may fail.
+    `start` is the snapshot of epoch 0, `labels` those trained on. `delta` is the probability with
+    which a bound may fail.
     """
     recipe = spec.recipe
     layers = build(recipe.network, split.classes, recipe.width, recipe.downsample)
     f_v, h = snapshot.outputs(layers, train_x)
     margin = margins(f_v, labels)
     found = [layer_metrics(weight) for weight in snapshot.weights]
+    test_labels = torch.from_numpy(split.test_labels)
+    weights = [*snapshot.weights[:-1], snapshot.classifier]
+    collapsed = layerwise(
+        layers, weights, snapshot.running, (train_x, labels), (test_x, test_labels)
+    )
     return {
         MARGINS.name: [
             {
@@ -62,9 +70,16 @@ def snapshot_rows(
             collapse(h, snapshot.rho_top * snapshot.weights[-1], labels, f_v.argmax(1))
         ],
         LAYERS.name: [
-            {"layer": k, "update_norm": update, "distance": distance(weight, first)} | row
-            for k, (weight, first, update, row) in enumerate(
-                zip(snapshot.weights, start.weights, snapshot.update_norm, found, strict=True),
+            {"layer": k, "update_norm": update, "distance": distance(weight, first)} | row | after
+            for k, (weight, first, update, row, after) in enumerate(
+                zip(
+                    snapshot.weights,
+                    start.weights,
+                    snapshot.update_norm,
+                    found,
+                    collapsed,
+                    strict=True,
+                ),
                 start=1,
             )
         ],
@@ -132,8 +147,10 @@ def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float
     """
     if len(split.train_labels) != spec.point.n_train:
         raise UserError(OTHER_DATA)
-    train_x = torch.from_numpy(inputs(split, spec.recipe.images)[0])
-    train_x = train_x.contiguous(memory_format=torch.channels_last)
+    train_x, test_x = (
+        torch.from_numpy(x).contiguous(memory_format=torch.channels_last)
+        for x in inputs(split, spec.recipe.images)
+    )
     rows: Rows = {table.name: [] for table in METRICS}
     wanted = [(r, e) for r in spec.replicates for e in spec.recipe.snapshot_epochs()]
     with open_snapshots(snapshots_path) as snapshots:
@@ -149,7 +166,7 @@ def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float
             )
             if len(snapshot.weights[-1]) != split.classes:
                 raise UserError(OTHER_DATA)
-            found = snapshot_rows(snapshot, start, spec, split, labels, train_x, delta)
+            found = snapshot_rows(snapshot, start, spec, split, labels, train_x, test_x, delta)
             for name, table in found.items():
                 rows[name] += [row | {"replicate": replicate, "epoch": epoch} for row in table]
     return rows

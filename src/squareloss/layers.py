@@ -4,7 +4,7 @@ A network is a tuple of layers and the weights are passed in, so that training, 
 tests run the same function on whatever weights they hold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,14 +13,14 @@ from torch import Tensor
 from squareloss.architecture import Conv, Layer
 
 
-def forward(
+def activations(
     layers: Sequence[Layer],
     weights: Sequence[Tensor],
     x: Tensor,
     running: Sequence[tuple[Tensor, Tensor]] = (),
     training: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Outputs (B, C) and features h (B, p), the input of the last layer.
+) -> Iterator[Tensor]:
+    """What each layer hands to the next, the outputs (B, C) last; earlier ones are not kept.
 
     `x`: (B, channels, side, side) float. With `running`, the mean and variance of each hidden
     layer's units, hidden pre-activations are standardised (batch norm without affine parameters):
@@ -31,11 +31,25 @@ def forward(
         if isinstance(layer, Conv):
             z = F.conv2d(x, weight, stride=layer.stride)
         else:
-            x = x.flatten(1)
-            if k == last:
-                break
-            z = F.linear(x, weight)
+            z = F.linear(x.flatten(1), weight)
+        if k == last:
+            yield z
+            return
         x = torch.relu(F.batch_norm(z, *running[k], training=training) if running else z)
         if isinstance(layer, Conv) and layer.pool > 1:
             x = F.max_pool2d(x, layer.pool)
-    return F.linear(x, weights[-1]), x
+        yield x
+
+
+def forward(
+    layers: Sequence[Layer],
+    weights: Sequence[Tensor],
+    x: Tensor,
+    running: Sequence[tuple[Tensor, Tensor]] = (),
+    training: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Outputs (B, C) and features h (B, p), the input of the last layer; see `activations`."""
+    h = f = x
+    for found in activations(layers, weights, x, running, training):
+        h, f = f, found
+    return f, h.flatten(1)

@@ -150,6 +150,7 @@ def reads(figure, table):
     files = {
         "table": lambda name: [f"{RESULTS}/aggregate/{name}.parquet"],
         "margins": lambda name: parts("margins", name),
+        "layers": lambda name: [f"{RESULTS}/aggregate/layers/{name}.parquet"],
         "landscape": lambda name: parts("landscape", name, blocks=[0]),
         "gradientflow": lambda name: [f"{RESULTS}/aggregate/gradientflow.parquet"],
     }

@@ -9,6 +9,7 @@ for figure in catalog.figures().values():
         input:
             table=reads(figure, "table"),
             margins=reads(figure, "margins"),
+            layers=reads(figure, "layers"),
             landscape=reads(figure, "landscape"),
             gradientflow=reads(figure, "gradientflow"),
         output:
@@ -28,7 +29,7 @@ for figure in catalog.figures().values():
             results=subpath(output.png, ancestor=2),
         shell:
             "python -m squareloss.figures {params.figure} --table {input.table:q}"
-            " --margins {input.margins:q} --landscape {input.landscape:q}"
+            " --margins {input.margins:q} --layers {input.layers:q} --landscape {input.landscape:q}"
             " --gradientflow {input.gradientflow:q} --made-from {params.made_from:q}"
             " --results {params.results:q} > {log:q} 2>&1"
 

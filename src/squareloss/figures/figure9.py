@@ -130,7 +130,6 @@ def block(part: Figure | SubFigure, table: pd.DataFrame) -> None:
 def tabulate(table: pd.DataFrame) -> Tabulation:
     """A row a run: each measure at the last epoch, over its replicates."""
     last = last_epoch(table)
-    last = last.assign(nc3_squared=last["nc3"] ** 2)
     numbers, text = [], []
     for _, run in last.groupby(RUN):
         names = run[RUN].iloc[0].to_dict()

@@ -5,7 +5,7 @@
 balanced sets: label noise can leave classes of unequal size.
 """
 
-from math import nan
+from math import isfinite, nan
 
 import torch
 from torch import Tensor
@@ -51,6 +51,30 @@ def whitening(means: Tensor) -> Tensor:
     s, vt = s[: classes - 1], vt[: classes - 1]
     kept = s > s.max() * max(means.shape) * torch.finfo(s.dtype).eps
     return classes**0.5 * vt[kept].T / s[kept]
+
+
+def cdnv(means: Tensor, variances: Tensor) -> float:
+    """Class-distance normalised variance, 0 when collapsed (Galanti, Gyorgy and Hutter 2022).
+
+    The mean over pairs of classes of (v_c + v_c') / (2 ||mu_c - mu_c'||^2), `variances` (C,) the
+    means v_c of ||h - mu_c||^2 over each class. NaN if two means coincide.
+    """
+    first, second = torch.triu_indices(len(means), len(means), offset=1)
+    apart = (means[first] - means[second]).square().sum(1)
+    value = ((variances[first] + variances[second]) / (2 * apart)).mean().item()
+    return value if isfinite(value) else nan
+
+
+def uniformity(vectors: Tensor) -> float:
+    """Generalised NC2: how unevenly the C rows lie on the sphere, 0 for a simplex.
+
+    The coefficient of variation over pairs of log(1 / ||u_c - u_c'||), u_c the rows of norm 1 (Wu
+    and Papyan 2024, after Liu et al. 2023). Always 0 for two classes, which have one pair.
+    """
+    unit = vectors / vectors.norm(dim=1, keepdim=True)
+    first, second = torch.triu_indices(len(unit), len(unit), offset=1)
+    energies = -(unit[first] - unit[second]).norm(dim=1).log()
+    return (energies.std(correction=0) / energies.mean().abs()).item()
 
 
 def equinorm(vectors: Tensor) -> float:
@@ -138,14 +162,20 @@ def collapse(h: Tensor, w_last: Tensor, labels: Tensor, predictions: Tensor) -> 
     means = class_means(h, labels, classes)
     residuals = h - means[labels]
     within, between = within_trace(residuals, labels, classes), between_trace(means)
+    nc1 = within_trace(residuals @ whitening(means), labels, classes) if between else nan
+    nc3 = duality_gap(w_last, means)
     return {
-        "nc1": within_trace(residuals @ whitening(means), labels, classes) if between else nan,
+        "nc1": nc1,
+        "nc1_per_class": nc1 / classes,
         "nc1_trace": within / between if between else nan,
         "nc2_equinorm_means": equinorm(centred(means)),
         "nc2_equinorm_weights": equinorm(w_last),
         "nc2_angle_means": angle(centred(means)),
         "nc2_angle_weights": angle(w_last),
-        "nc3": duality_gap(w_last, means),
+        "nc2_uniformity_means": uniformity(centred(means)),
+        "cdnv": cdnv(means, class_means(residuals.square().sum(1), labels, classes)),
+        "nc3": nc3,
+        "nc3_squared": nc3**2,
         "nc4": nearest_mean_disagreement(h, means, predictions),
         "lemma5_change": rotation_change(h, w_last),
         "lemma5_alignment": alignment(h, w_last, labels),

@@ -7,12 +7,31 @@ COLLAPSE = Table(
     "a snapshot epoch of a replicate; features h are the input of the last layer",
     (
         Column("nc1", "float64", "1", "Tr(Sigma_W pinv(Sigma_B))", "Eq. 27, Figure 9"),
+        Column(
+            "nc1_per_class", "float64", "1", "nc1 / C, as Papyan, Han and Donoho (2020) have it"
+        ),
         Column("nc1_trace", "float64", "1", "Tr(Sigma_W) / Tr(Sigma_B)", "Eq. 27"),
         Column("nc2_equinorm_means", "float64", "1", "sd / mean of ||mu_c - mu_G|| over classes"),
         Column("nc2_equinorm_weights", "float64", "1", "sd / mean of ||w_c|| over classes"),
         Column("nc2_angle_means", "float64", "1", "mean |cos + 1/(C-1)| over pairs of class means"),
         Column("nc2_angle_weights", "float64", "1", "mean |cos + 1/(C-1)| over pairs of w_c"),
+        Column(
+            "nc2_uniformity_means",
+            "float64",
+            "1",
+            "generalised NC2 of Wu and Papyan (2024): sd / mean over pairs of class means "
+            "of the log inverse distance of their directions; 0 for two classes",
+        ),
+        Column(
+            "cdnv",
+            "float64",
+            "1",
+            "class-distance normalised variance of Galanti, Gyorgy and Hutter (2022)",
+        ),
         Column("nc3", "float64", "1", "||W / ||W|| - M^T / ||M|| ||_F"),
+        Column(
+            "nc3_squared", "float64", "1", "its square, as Papyan, Han and Donoho (2020) have it"
+        ),
         Column("nc4", "float64", "1", "share whose prediction is not the nearest class mean"),
         Column(
             "lemma5_change",

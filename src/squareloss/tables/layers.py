@@ -1,6 +1,15 @@
-"""Norms and ranks of every layer, at the snapshot epochs."""
+"""Norms and ranks of every layer, and the collapse of what it puts out, at the snapshot epochs."""
 
 from squareloss.tables.schema import Column, Table
+
+# Of the features after a layer, on the images of the training set or the test set.
+COLLAPSE = (
+    ("nc1", "Tr(Sigma_W pinv(Sigma_B))", "Eq. 27"),
+    ("nc1_trace", "Tr(Sigma_W) / Tr(Sigma_B)", "Eq. 27"),
+    ("cdnv", "class-distance normalised variance", "Galanti, Gyorgy and Hutter (2022)"),
+    ("nc2_angle_means", "mean |cos + 1/(C-1)| over pairs of class means", ""),
+    ("nearest_mean_error", "share whose nearest class mean of the training set is another's", ""),
+)
 
 LAYERS = Table(
     "layers",
@@ -16,5 +25,10 @@ LAYERS = Table(
         Column("rank_4e-2", "int64", "1", "singular values of V_k above 4e-2", "section 6"),
         Column("update_norm", "float64", "1", "||V_k - V_k one epoch before||; NaN at epoch 0"),
         Column("distance", "float64", "1", "||V_k - V_k of epoch 0||, 0 to 2", "section 3.5"),
+        *(
+            Column(f"{prefix}{name}", "float64", "1", f"{meaning}, {images} images", source)
+            for prefix, images in (("", "training"), ("test_", "test"))
+            for name, meaning, source in COLLAPSE
+        ),
     ),
 )
