@@ -273,7 +273,7 @@ def layers_of_lowrank(sign, depth=4, **point):
             "epoch": 10,
             "layer": k,
             "stable_rank": 10.0 * k + r,
-            "update_norm": sign * k + 5.0,
+            "step_norm": sign * k + 5.0,
         }
         for r in range(8)
         for k in range(1, depth + 1)

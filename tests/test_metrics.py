@@ -256,7 +256,7 @@ def test_layer_metrics_of_known_singular_values():
             "rank_4e-2": 3,
         }
     )
-    others = {"layer", "update_norm", "distance"}
+    others = {"layer", "update_norm", "step_norm", "distance"}
     others |= {f"{prefix}{name}" for prefix in ("", "test_") for name, *_ in LAYER_COLLAPSE}
     assert others | result.keys() == {column.name for column in LAYERS.columns}
 

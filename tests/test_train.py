@@ -119,6 +119,28 @@ def test_the_learning_rate_in_history_follows_the_schedule(split, make_spec):
     assert rates == pytest.approx({0: 0.05, 1: 0.05, 2: 0.05, 3: 0.005, 4: 0.005})
 
 
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "gd"}, {"normalization": "lm"}])
+def test_step_norm_is_the_mean_way_of_one_step(split, make_spec, changes):
+    """Against the directions before and after every step of the last epoch, seen from outside."""
+    spec = make_spec(epochs=2, snapshots=4, replicates=(0,), **changes)
+    kept = trained(spec, split)[0].snapshots
+    assert kept["0/0/step_norm"].isnan().all()
+    replicate = prepare(spec, split).replicates[0]
+    replicate.train_epoch(1)
+    update, ways = replicate.update, []
+
+    def seen(gradients):
+        before = [w / w.norm() for w in replicate.model.full_weights()]
+        update(gradients)
+        after = [w / w.norm() for w in replicate.model.full_weights()]
+        ways.append([(b - a).norm().item() for b, a in zip(before, after, strict=True)])
+
+    replicate.update = seen
+    replicate.train_epoch(2)
+    assert len(ways) == (1 if "optimizer" in changes else -(-spec.point.n_train // 16))
+    np.testing.assert_allclose(kept["0/2/step_norm"], np.mean(ways, axis=0), rtol=1e-4)
+
+
 def test_update_norm_is_the_way_of_one_epoch(split, make_spec):
     results = trained(make_spec(epochs=2, snapshots=4, replicates=(0,)), split)
     kept = results[0].snapshots
@@ -380,8 +402,8 @@ def test_a_negative_top_scalar_is_the_same_network_with_its_last_layer_negated(s
     x = torch.from_numpy((split.train_images / 255 - split.mean) / split.std).float()
     test_x = torch.from_numpy((split.test_images / 255 - split.mean) / split.std).float()
     labels = torch.from_numpy(split.train_labels)
-    plus = Snapshot(weights, 2.0, updates, [])
-    minus = Snapshot([*weights[:-1], -weights[-1]], -2.0, updates, [])
+    plus = Snapshot(weights, 2.0, updates, updates, [])
+    minus = Snapshot([*weights[:-1], -weights[-1]], -2.0, updates, updates, [])
     rows = [snapshot_rows(s, s, spec, split, labels, x, test_x, delta=0.05) for s in (plus, minus)]
     for table in ("margins", "collapse", "layers", "bounds"):
         for a, b in zip(rows[0][table], rows[1][table], strict=True):

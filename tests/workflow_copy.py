@@ -26,7 +26,7 @@ def copy_repository(folder: Path) -> None:
 
 
 def environment(folder):
-    """Variables for the package of a copy; not activated: jobs must find their Python themselves."""
+    """Variables for the package of a copy; not activated: jobs find their Python themselves."""
     return {**os.environ, "PYTHONPATH": str(folder / "src"), "PATH": "/usr/bin:/bin"}
 
 

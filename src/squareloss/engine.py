@@ -130,7 +130,8 @@ class Replicate:
         self.targets = self._targets(self.labels)
         self.evaluated = frozenset(recipe.evaluation_epochs())
         self.kept = frozenset(recipe.snapshot_epochs())
-        self.before: list[Tensor] | None = None  # V_k one epoch before a snapshot
+        self.before: list[Tensor] = []  # V_k one epoch before a snapshot
+        self.way: list[Tensor] = []  # of each step since: how far it took every V_k, (L,)
         self.rate = point.learning_rate
         self.on_gpu = data.train_x.is_cuda
         self.stream = torch.cuda.Stream() if self.on_gpu else None
@@ -179,19 +180,32 @@ class Replicate:
             # called from; this replicate's stream must not read them before.
             self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream), tf32(recipe.precision == "tf32"):
-            if epoch in self.kept:
-                self.before = self.directions()
+            kept = epoch in self.kept
+            if kept:
+                self.before, self.way = self.directions(), []
             if full_batch:
                 # The gradient of the whole set is the sum of the batches' gradients, each weighted
                 # by its share of the samples.
                 self._set_rate(epoch, 0, steps)
                 parts = (self.gradients(batch, len(batch) / n) for batch in batches)
-                self.update([torch.stack(part).sum(0) for part in zip(*parts, strict=True)])
+                gradients = [torch.stack(part).sum(0) for part in zip(*parts, strict=True)]
+                self.update(gradients)
+                if kept:
+                    self.way.append(self._moved(self.before))
                 return
             step = self._replay if self.on_gpu else self.step
             for i, batch in enumerate(batches):
                 self._set_rate(epoch, i, steps)
+                here = self.directions() if kept else []
                 step(batch)
+                if kept:
+                    self.way.append(self._moved(here))
+
+    @torch.no_grad()
+    def _moved(self, start: list[Tensor]) -> Tensor:
+        """||V_k - V_k at the start|| of every layer, (L,), where they are."""
+        pairs = zip(self.directions(), start, strict=True)
+        return torch.stack([(now - old).norm() for now, old in pairs])
 
     def _set_rate(self, epoch: int, i: int, steps: int) -> None:
         recipe = self.spec.recipe
@@ -291,12 +305,9 @@ class Replicate:
         for k, (mean, var) in enumerate(self.model.running, start=1):
             kept |= {f"running_mean{k}": mean, f"running_var{k}": var}
         kept["rho_top"] = self.model.rho_top.reshape(1)
-        now = self.directions()
-        update = [
-            math.nan if self.before is None else (v - old).norm().item()
-            for v, old in zip(now, self.before or now, strict=True)
-        ]
-        kept["update_norm"] = torch.tensor(update)
+        undefined = torch.full((len(self.model.layers),), math.nan)
+        kept["update_norm"] = self._moved(self.before) if self.before else undefined
+        kept["step_norm"] = torch.stack(self.way).mean(0) if self.way else undefined
         for name, tensor in kept.items():
             self.snapshots[snapshots.key(self.replicate, epoch, name)] = (
                 tensor.detach().to("cpu", torch.float32, copy=True).contiguous()

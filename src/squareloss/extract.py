@@ -70,12 +70,20 @@ def snapshot_rows(
             collapse(h, snapshot.rho_top * snapshot.weights[-1], labels, f_v.argmax(1))
         ],
         LAYERS.name: [
-            {"layer": k, "update_norm": update, "distance": distance(weight, first)} | row | after
-            for k, (weight, first, update, row, after) in enumerate(
+            {
+                "layer": k,
+                "update_norm": update,
+                "step_norm": step,
+                "distance": distance(weight, first),
+            }
+            | row
+            | after
+            for k, (weight, first, update, step, row, after) in enumerate(
                 zip(
                     snapshot.weights,
                     start.weights,
                     snapshot.update_norm,
+                    snapshot.step_norm,
                     found,
                     collapsed,
                     strict=True,
@@ -137,7 +145,8 @@ def missing_snapshot(spec: RunSpec, classes: int, train_x: Tensor) -> Snapshot:
     layers = build(recipe.network, classes, recipe.width, recipe.downsample)
     shapes = weight_shapes(layers, *train_x.shape[1:3])
     weights = [torch.full(shape, math.nan) for shape in shapes]
-    return Snapshot(weights, math.nan, [math.nan] * len(weights), running=[])
+    undefined = [math.nan] * len(weights)
+    return Snapshot(weights, math.nan, undefined, undefined, running=[])
 
 
 def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float) -> Rows:

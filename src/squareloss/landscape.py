@@ -60,7 +60,7 @@ def arc_rows(
         t = i / (POSITIONS - 1)
         v = [slerp(a, b, t) for a, b in zip(*ends, strict=True)]
         cosines = [math.cos(t * angle(a, b)) for a, b in zip(*ends, strict=True)]
-        f_v, _ = Snapshot(v, 1.0, [], []).outputs(layers, x)
+        f_v, _ = Snapshot(v, 1.0, [], [], []).outputs(layers, x)
         mu, m = moments(f_v, labels)
         rows.append(
             {

@@ -29,6 +29,7 @@ class Snapshot:
     weights: list[Tensor]
     rho_top: float
     update_norm: list[float]  # ||V_k - V_k one epoch before||, NaN at epoch 0
+    step_norm: list[float]  # mean over its steps of ||V_k - V_k one step before||, NaN at epoch 0
     running: list[tuple[Tensor, Tensor]]  # mean and variance of each hidden layer under bn
 
     @property
@@ -67,6 +68,7 @@ def snapshot_of(tensors: dict[str, Tensor]) -> Snapshot:
         weights=numbered("weight"),
         rho_top=tensors["rho_top"].item(),
         update_norm=tensors["update_norm"].tolist(),
+        step_norm=tensors["step_norm"].tolist(),
         running=list(zip(numbered("running_mean"), numbered("running_var"), strict=True)),
     )
 

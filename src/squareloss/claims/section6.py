@@ -156,7 +156,7 @@ def speed_ratio(minibatch: pd.DataFrame) -> pd.Series:
 @claim(
     "eq53-rank",
     "Section 6.1, after Eq. 53",
-    "the norm of the SGD updates of a layer reflects its rank",
+    "the norm of a layer's SGD updates reflects its rank",
     above=0,
     because="no relation is 0",
     premise=TRAINED,
@@ -164,7 +164,7 @@ def speed_ratio(minibatch: pd.DataFrame) -> pd.Series:
 def updates_and_rank(
     figure_lowrank: pd.DataFrame, figure_lowrank_layers: pd.DataFrame
 ) -> pd.Series:
-    """Rank correlation of update norm and stable rank over the layers k < L, lambda > 0."""
+    """Rank correlation of a step's norm and stable rank over the layers k < L, lambda > 0."""
     runs = last_epoch(figure_lowrank)
     trained = runs.loc[
         (runs["train_error"] < LEARNT) & (runs["weight_decay"] > 0), [*RUN, "replicate"]
@@ -172,7 +172,7 @@ def updates_and_rank(
     layers = last_epoch(figure_lowrank_layers)
     hidden = layers[layers["layer"] < layers.groupby(RUN)["layer"].transform("max")]
     correlations = {
-        key: rows["update_norm"].corr(rows["stable_rank"], "spearman")
+        key: rows["step_norm"].corr(rows["stable_rank"], "spearman")
         for key, rows in hidden.merge(trained, on=[*RUN, "replicate"]).groupby([*RUN, "replicate"])
     }
     by_replicate = pd.Series(correlations, dtype=float).groupby(level=-1).mean()

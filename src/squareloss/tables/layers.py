@@ -24,6 +24,13 @@ LAYERS = Table(
         Column("rank_1e-2", "int64", "1", "singular values of V_k above 1e-2", "section 6"),
         Column("rank_4e-2", "int64", "1", "singular values of V_k above 4e-2", "section 6"),
         Column("update_norm", "float64", "1", "||V_k - V_k one epoch before||; NaN at epoch 0"),
+        Column(
+            "step_norm",
+            "float64",
+            "1",
+            "mean over the epoch's steps of ||V_k - V_k one step before||; NaN at epoch 0",
+            "Eq. 53",
+        ),
         Column("distance", "float64", "1", "||V_k - V_k of epoch 0||, 0 to 2", "section 3.5"),
         *(
             Column(f"{prefix}{name}", "float64", "1", f"{meaning}, {images} images", source)
