@@ -23,6 +23,7 @@ from squareloss.figures import (
     figure8,
     figure9,
     figure10,
+    figure_ample,
     figure_bounds,
     figure_gradientflow,
     figure_layers,
@@ -601,6 +602,30 @@ def test_bounds_are_ordered_and_only_of_networks_that_fit():
     text = figure_bounds.tabulate(table)
     assert text.numbers["n_train"].tolist() == [500, 1000]
     assert text.numbers["parameters"].tolist() == [10.0, 10.0]
+    # A bound of 10 at N = 500 would be 1 at 100 times as many images.
+    assert text.numbers["parameters_images"].tolist() == [50_000.0, 100_000.0]
+    right = figure.axes[1]
+    assert max(line.get_xdata().max() for line in right.lines) >= 100_000
+
+
+def test_bounds_with_ample_data_are_drawn_where_the_data_are_fitted():
+    rows = [
+        {"replicate": r, "network": name, "n_train": n, "bound": bound, "value": 20 / n**0.5}
+        | {"rho": 3.0, "test_error": 1e-3 * r, "train_error": 0.1 * (r == 2)}
+        for r in range(3)
+        for name in ("a", "b")
+        for n in (100, 10_000)
+        for bound in figure_ample.TITLES
+    ]
+    figure = figure_ample.draw(pd.DataFrame(rows))
+    panel = figure.axes[0]
+    assert panel.get_title(loc="left") == "a"
+    np.testing.assert_allclose(line(panel), [2.0, 0.2])
+    crosses = next(entry for entry in panel.lines if entry.get_marker() == "x")
+    assert sorted(crosses.get_ydata()) == [figure_ample.FLOOR] * 2 + [1e-3] * 2
+    numbers = figure_ample.tabulate(pd.DataFrame(rows)).numbers
+    assert numbers["eq16_printed"].tolist() == pytest.approx([2.0, 0.2] * 2)
+    assert numbers["test_error"].tolist() == [5e-4] * 4
 
 
 def layer_rows(decay=0.001, depth=3):

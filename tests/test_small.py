@@ -13,6 +13,7 @@ from squareloss.architecture import Linear, build, weight_shapes
 from squareloss.evaluate import margins, moments
 from squareloss.layers import forward
 from squareloss.metrics.collapse import alignment, rotation_change
+from squareloss.theory import ample
 from squareloss.theory.bounds import rademacher_peeling
 from squareloss.theory.equilibrium import loss as regularised_loss
 from squareloss.theory.equilibrium import rho_dot
@@ -377,6 +378,21 @@ def test_a_turned_network_is_the_opposite_one():
     v = initial(problem, 2)
     both = [outputs(problem, Point(1.0, w, 0.0))[0] for w in (v, turned(problem, v))]
     torch.testing.assert_close(both[0], -both[1])
+
+
+def test_a_small_network_with_ample_data_is_measured():
+    """What the bounds take of it, recomputed; and the error on a sample of its own."""
+    layers = ample.NETWORKS["patches, L = 3"]
+    found, train_error, test_error = ample.trained(layers, 5, 400, 0.05)
+    assert (found.n, found.layers, found.copies) == (400, 3, (4, 1, 1))
+    assert (train_error, test_error) == (0.0, 0.0)
+    assert found.max_norm == pytest.approx(1.0)
+    # Every margin is at most that of the best network of its norm, rho max ||x||.
+    assert 0 < found.margin / 2 < found.rho
+    x, labels = ample.samples(1, 5000, torch.eye(16, dtype=torch.float64)[0])
+    assert x.flatten(1).norm(dim=1).max() <= 1 + 1e-12
+    first = x[:, 0, 0, 0] * (2 * labels - 1)
+    assert first.mean().item() == pytest.approx(0.7, abs=0.02)
 
 
 def test_eq3_on_dense_and_convolutional_layers():

@@ -19,7 +19,7 @@ from squareloss.tables.history import HISTORY
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
 from squareloss.tables.parts import read
 from squareloss.tables.schema import IDENTITY
-from squareloss.tables.small import FLOW, MINIBATCH, SETTLED, TREE
+from squareloss.tables.small import AMPLE, FLOW, MINIBATCH, SETTLED, TREE
 from squareloss.theory.bounds import BOUNDS as BOUND_FORMULAS
 
 POINT = Point(
@@ -246,7 +246,7 @@ def test_aggregate_refuses_a_bound_without_a_column(to_join):
 
 
 @pytest.mark.parametrize(
-    "table", [FLOW, MINIBATCH, TREE, SETTLED, CLAIMS], ids=lambda table: table.name
+    "table", [FLOW, MINIBATCH, TREE, AMPLE, SETTLED, CLAIMS], ids=lambda table: table.name
 )
 def test_tables_that_are_not_of_runs(table, tmp_path):
     section = document().split(f"## `{table.name}`")[1].split("\n## ")[0]

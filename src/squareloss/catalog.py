@@ -22,6 +22,7 @@ TABLES = {
     "margins": "the margins of all samples in the runs of that experiment",
     "layers": "all rows of the table of layers in the runs of that experiment",
     "landscape": "the loss between two replicates of each run of that experiment",
+    "ample": "the table of bounds with ample data; no experiment is needed",
     "gradientflow": "the table of gradient flow on small problems; no experiment is needed",
 }
 FROM_RUNS = ("table", "margins", "layers", "landscape")

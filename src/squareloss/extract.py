@@ -14,19 +14,19 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from squareloss.architecture import Layer, build, weight_shapes
+from squareloss.architecture import build, weight_shapes
 from squareloss.data.split import Split, inputs, read_split
 from squareloss.errors import UserError, run_stage
 from squareloss.evaluate import error, margins
 from squareloss.metrics.collapse import collapse
 from squareloss.metrics.layerwise import layerwise
 from squareloss.metrics.lead import lead
-from squareloss.metrics.operators import copies, overlap, sides, spectral_complexity, widest
+from squareloss.metrics.measures import measures
 from squareloss.metrics.rank import distance, layer_metrics
 from squareloss.snapshots import Snapshot, open_snapshots
 from squareloss.spec import RunSpec, read_spec
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
-from squareloss.theory.bounds import Measures, evaluate_bounds
+from squareloss.theory.bounds import evaluate_bounds
 
 OTHER_DATA = "the prepared data is not what this run was trained on; give the run's own"
 Rows = dict[str, list[dict[str, Any]]]
@@ -104,37 +104,6 @@ def snapshot_rows(
             covered=split.classes == 2 and recipe.normalization != "bn",
         ),
     }
-
-
-def measures(
-    snapshot: Snapshot,
-    layers: tuple[Layer, ...],
-    train_x: Tensor,
-    least_lead: float,
-    ranks: list[float],
-    delta: float,
-) -> Measures:
-    """What the bounds take of a network: `least_lead` is the smallest `lead` of f_V, and `ranks`
-    are those of the layers at tolerance 1e-2.
-    """
-    side = train_x.shape[-1]
-    weights = [*snapshot.weights[:-1], snapshot.weights[-1] * snapshot.rho_top]
-    return Measures(
-        rho=snapshot.rho,
-        max_norm=train_x.flatten(1).norm(dim=1).max().item(),
-        layers=len(layers),
-        n=len(train_x),
-        delta=delta,
-        margin=snapshot.rho * least_lead,
-        copies=tuple(copies(k, s) for k, s in zip(layers, sides(layers, side), strict=True)),
-        overlap=overlap(layers, side),
-        rank_shares=tuple(
-            rank / min(weight.flatten(1).shape) for rank, weight in zip(ranks, weights, strict=True)
-        ),
-        spectral_complexity=spectral_complexity(layers, weights, side),
-        parameters=sum(weight.numel() for weight in weights),
-        width=widest(layers, weights, side),
-    )
 
 
 def missing_snapshot(spec: RunSpec, classes: int, train_x: Tensor) -> Snapshot:

@@ -1,12 +1,13 @@
 """Statements that are measured on small problems instead of runs of the study.
 
     python -m squareloss.small --seed 2022 --replicates 3 --flow P --minibatch P --tree P \
-        --settled P
+        --ample P --settled P
 
 - flow: gradient flow (Eq. 5), gradient descent at decreasing steps, and weight norm with momentum.
   The runs of the study cannot show Eq. 6: rho settles within few steps, and `history` has an epoch.
 - minibatch: gradients of single samples after SGD with batches of 1 (Section 6, Lemma 8, Eq. 53).
 - tree: Rademacher complexity of binary trees by exhaustive search, and its bound (Theorem 4).
+- ample: networks and data for which bounds on the test error are below 1 (Section 4).
 - settled: networks trained to a critical point, and the landscape around (Section 3.3, Lemma 6).
 
 A replicate is a random problem: data and initial weights. All in float64.
@@ -25,7 +26,9 @@ from squareloss.errors import run_stage
 from squareloss.evaluate import moments
 from squareloss.metrics.rank import rank, singular_values
 from squareloss.spec import stream
-from squareloss.tables.small import CRITICAL, FLOW, MINIBATCH, SETTLED, TREE
+from squareloss.tables.small import AMPLE, CRITICAL, FLOW, MINIBATCH, SETTLED, TREE
+from squareloss.theory.ample import NETWORKS, trained
+from squareloss.theory.bounds import BOUNDS
 from squareloss.theory.equilibrium import rho_dot
 from squareloss.theory.flow import (
     Problem,
@@ -66,6 +69,8 @@ STEPS = (0.1, 0.05, 0.025, 0.0125)
 NORMS = (1.0, 1.5)  # of each layer: `layer_norms: unit`, and others
 BUILD_UP = 40  # steps after which momentum 0.9 has built up to 98.5%
 FEW = 6  # samples that the small network can interpolate
+SIZES = (200, 2000, 20_000)  # training images of the networks with ample data
+DELTA = 0.05
 ATTEMPTS = 8  # problems tried for one whose minimum is not on a kink
 SMALL = 0.01  # rho of a small start
 SETTLED_COLLAPSE = ("nc1", "nc2_equinorm_weights", "nc2_angle_weights", "nc3", "nc4")
@@ -159,6 +164,20 @@ def tree_rows(seed: int, replicate: int) -> Rows:
     return rows
 
 
+def ample_rows(seed: int, replicate: int) -> Rows:
+    """One row a network, N and bound: the bound, and the errors of the network."""
+    rows: Rows = []
+    for name, layers in NETWORKS.items():
+        for n in SIZES:
+            number = stream(seed, replicate, "small", "ample", name, str(n))
+            found, train_error, test_error = trained(layers, number, n, DELTA)
+            row = {"replicate": replicate, "network": name, "n_train": n}
+            row |= {"rho": found.rho, "train_error": train_error, "test_error": test_error}
+            for bound in BOUNDS.values():
+                rows.append(row | {"bound": bound.name, "value": bound.formula(found)})
+    return rows
+
+
 def settled_rows(seed: int, replicate: int) -> Rows:
     """One row: a network at the end of training with lambda > 0, and the landscape around it.
 
@@ -226,6 +245,7 @@ def main() -> None:
         "flow": (FLOW, flow_rows),
         "minibatch": (MINIBATCH, minibatch_rows),
         "tree": (TREE, tree_rows),
+        "ample": (AMPLE, ample_rows),
         "settled": (SETTLED, settled_rows),
     }
     for name in tables:

@@ -152,6 +152,7 @@ def reads(figure, table):
         "margins": lambda name: parts("margins", name),
         "layers": lambda name: [f"{RESULTS}/aggregate/layers/{name}.parquet"],
         "landscape": lambda name: parts("landscape", name, blocks=[0]),
+        "ample": lambda name: [f"{RESULTS}/aggregate/ample.parquet"],
         "gradientflow": lambda name: [f"{RESULTS}/aggregate/gradientflow.parquet"],
     }
 

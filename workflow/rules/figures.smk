@@ -11,6 +11,7 @@ for figure in catalog.figures().values():
             margins=reads(figure, "margins"),
             layers=reads(figure, "layers"),
             landscape=reads(figure, "landscape"),
+            ample=reads(figure, "ample"),
             gradientflow=reads(figure, "gradientflow"),
         output:
             **tables(figure),
@@ -30,7 +31,7 @@ for figure in catalog.figures().values():
         shell:
             "python -m squareloss.figures {params.figure} --table {input.table:q}"
             " --margins {input.margins:q} --layers {input.layers:q} --landscape {input.landscape:q}"
-            " --gradientflow {input.gradientflow:q} --made-from {params.made_from:q}"
+            " --ample {input.ample:q} --gradientflow {input.gradientflow:q} --made-from {params.made_from:q}"
             " --results {params.results:q} > {log:q} 2>&1"
 
     # A rule in a loop has no place for a docstring, which `snakemake --list-rules` shows.

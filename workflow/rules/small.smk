@@ -4,6 +4,7 @@ rule small:
         gradientflow=f"{RESULTS}/aggregate/gradientflow.parquet",
         minibatch=f"{RESULTS}/aggregate/minibatch.parquet",
         tree=f"{RESULTS}/aggregate/tree.parquet",
+        ample=f"{RESULTS}/aggregate/ample.parquet",
         settled=f"{RESULTS}/aggregate/settled.parquet",
     log:
         f"{RESULTS}/logs/small.log",
@@ -17,5 +18,5 @@ rule small:
     shell:
         "python -m squareloss.small --seed {params.seed} --replicates {params.replicates}"
         " --flow {output.gradientflow:q} --minibatch {output.minibatch:q} --tree {output.tree:q}"
-        " --settled {output.settled:q}"
+        " --ample {output.ample:q} --settled {output.settled:q}"
         " 2> {log:q}"

@@ -62,7 +62,7 @@ def main() -> None:
     figure = module.draw(**frames, made_from=options.made_from)
     style.save(figure, f"{options.results}/figures/{about.name}")
     if about.tabulates:
-        table = module.tabulate(frames["table"])
+        table = module.tabulate(frames[about.reads[0]])
         style.save_table(table, f"{options.results}/tables/{about.name}")
 
 

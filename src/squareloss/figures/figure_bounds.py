@@ -7,7 +7,8 @@ count, the last two with their unknown constants set to 1, which favours them. N
 by max \|\|x\|\|.
 
 To compare: kernels counted once give bounds orders of magnitude below those of the dense network; 1
-and above is vacuous.
+and above is vacuous. Right: how many training images would bring each network's bound to 1, its
+norms being as they are; all bounds fall as 1/√N, so a bound of b at N images is 1 at b² N.
 """
 
 import numpy as np
@@ -21,6 +22,7 @@ from squareloss.figures.style import Tabulation
 from squareloss.tables.runs import last_epoch
 from squareloss.theory.bounds import BOUNDS
 
+IMAGES = "_images"  # of the columns that say how many images would bring a bound to 1
 TITLES = {bound.name: bound.title for bound in BOUNDS.values()}
 
 
@@ -29,6 +31,11 @@ def fitted(table: pd.DataFrame) -> pd.DataFrame:
     last = last_epoch(table)
     last = last[last["train_error"] == 0]
     return last.assign(gap=last["test_error"] - last["train_error"])
+
+
+def enough(rows: pd.DataFrame) -> pd.DataFrame:
+    """N at which each network's bound would be 1; all bounds fall as 1 / sqrt(N)."""
+    return rows[list(BOUNDS)].pow(2).mul(rows["n_train"], axis=0)
 
 
 def panel(ax: Axes, rows: pd.DataFrame, order: list[str]) -> None:
@@ -44,16 +51,29 @@ def panel(ax: Axes, rows: pd.DataFrame, order: list[str]) -> None:
     ax.set_xscale("log")
     ax.set_yticks(range(len(order)), [TITLES.get(name, "measured gap") for name in order])
     ax.set_xlabel("bound on the test error (share), and the gap that was measured")
-    ax.invert_yaxis()
     ax.legend()
+
+
+def images_panel(ax: Axes, rows: pd.DataFrame, order: list[str]) -> None:
+    """How many images each network's bounds would take to reach 1."""
+    for n, colour in zip(sorted(rows["n_train"].unique()), style.SERIES, strict=False):
+        some = enough(rows[rows["n_train"] == n])
+        for y, name in enumerate(order):
+            if name in some:
+                ax.plot(some[name], [y] * len(some), "o", ms=4, mfc="none", mec=colour)
+    ax.set_xscale("log")
+    ax.set_xlabel("training images at which the bound would be 1")
 
 
 def tabulate(table: pd.DataFrame) -> Tabulation:
     """Mean of every bound over the replicates that fit, one row a network and N."""
     rows = fitted(table)
-    means = rows.groupby(["recipe_name", "n_train"])[["gap", *BOUNDS]].mean().reset_index()
+    needed = enough(rows).add_suffix(IMAGES)
+    columns = ["gap", *BOUNDS, *needed]
+    means = rows.join(needed).groupby(["recipe_name", "n_train"])[columns].mean().reset_index()
     text = means.map(lambda value: number(value) if isinstance(value, float) else str(value))
-    return Tabulation(means, text.rename(columns=TITLES))
+    titles = TITLES | {f"{name}{IMAGES}": f"{title}: N for 1" for name, title in TITLES.items()}
+    return Tabulation(means, text.rename(columns=titles))
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
@@ -61,16 +81,19 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     style.check_sweep(table, "network", "width", "n_train", "batch_size")
     rows = fitted(table)
     recipes = sorted(table["recipe_name"].unique())
-    figure = style.canvas(9.6, 3.4 * len(recipes) + 0.4)
-    axes = figure.subplots(len(recipes), 1, squeeze=False)[:, 0]
-    for ax, recipe in zip(axes, recipes, strict=True):
+    figure = style.canvas(11.5, 3.4 * len(recipes) + 0.4)
+    axes = figure.subplots(len(recipes), 2, sharey="row", squeeze=False, width_ratios=[3, 2])
+    for (left, right), recipe in zip(axes, recipes, strict=True):
         some = rows[rows["recipe_name"] == recipe]
-        ax.set_title(recipe)
+        left.set_title(recipe)
         if some.empty:
-            style.nothing(ax, "no network without training error: no bound applies")
+            style.nothing(left, "no network without training error: no bound applies")
+            right.set_axis_off()
             continue
-        order = np.log(some[list(BOUNDS)]).mean().sort_values().index
-        panel(ax, some, ["gap", *order])
+        order = ["gap", *np.log(some[list(BOUNDS)]).mean().sort_values().index]
+        panel(left, some, order)
+        images_panel(right, some, order)
+        left.invert_yaxis()
     deltas = ", ".join(f"{delta:g}" for delta in table["delta"].dropna().unique())
     about = (
         "A circle is a network without training error, as the bounds assume; rho is taken times "

@@ -15,7 +15,7 @@ from squareloss.tables.landscape import LANDSCAPE
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, METRICS
 from squareloss.tables.plain import PlainTable
 from squareloss.tables.schema import IDENTITY, Column, Table
-from squareloss.tables.small import FLOW, MINIBATCH, SETTLED, TREE
+from squareloss.tables.small import AMPLE, FLOW, MINIBATCH, SETTLED, TREE
 
 TABLES = (HISTORY, *METRICS, LANDSCAPE)
 
@@ -97,7 +97,7 @@ def document() -> str:
         AGGREGATE_HEADING
         + columns_section((*RECIPE_COLUMNS, SPREAD, *LAYER_COLUMNS, *BOUND_COLUMNS)),
         PLAIN_HEADING,
-        *(plain_section(table) for table in (FLOW, MINIBATCH, TREE, SETTLED, CLAIMS)),
+        *(plain_section(table) for table in (FLOW, MINIBATCH, TREE, AMPLE, SETTLED, CLAIMS)),
     ]
     return "".join(sections).rstrip("\n") + "\n"
 

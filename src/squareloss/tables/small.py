@@ -63,6 +63,22 @@ TREE = PlainTable(
     ),
 )
 
+AMPLE = PlainTable(
+    "ample",
+    "a bound on the test error of a small network with ample data",
+    "aggregate/ample.parquet",
+    (
+        REPLICATE,
+        Column("network", "string", "1", "its layers"),
+        Column("n_train", "int64", "samples", "training samples N"),
+        Column("rho", "float64", "1", "product norm"),
+        Column("train_error", "float64", "1", "share of the training set misclassified"),
+        Column("test_error", "float64", "1", "share of 50,000 test images misclassified"),
+        Column("bound", "string", "1", "name of the bound"),
+        Column("value", "float64", "1", "the bound on the test error, with delta = 0.05"),
+    ),
+)
+
 SETTLED = PlainTable(
     "settled",
     "a small network trained to its end with lambda > 0, and the landscape without lambda around",

@@ -6,6 +6,7 @@ less its part along V_k, which is what nu_k of Eq. (4) subtracts.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
-from squareloss.architecture import Linear
+from squareloss.architecture import Layer, Linear, weight_shapes
 from squareloss.evaluate import moments, square_loss, targets
 from squareloss.layers import forward
 
@@ -22,24 +23,32 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Problem:
-    """A network of dense layers, its training set, and lambda."""
+    """A network, its training set, and lambda."""
 
-    layers: tuple[Linear, ...]
-    x: Tensor  # (N, d) float64
+    layers: tuple[Layer, ...]
+    x: Tensor  # (N, d) or (N, channels, side, side) float64
     labels: Tensor  # (N,) int64
     weight_decay: float
 
     @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shape of each layer's weights, (out, in) or (out, in, k, k)."""
+        return weight_shapes(self.layers, self.x.shape[1], self.x.shape[-1] if self.images else 1)
+
+    @property
+    def images(self) -> bool:
+        """Whether the samples are images."""
+        return self.x.ndim == 4
+
+    @property
     def classes(self) -> int:
         """Number of outputs C."""
-        return self.layers[-1].units
+        return self.shapes[-1][0]
 
     def split(self, flat: Tensor) -> list[Tensor]:
-        """The layers' matrices in a flat vector."""
-        inputs = [self.x.shape[1], *(layer.units for layer in self.layers)]
-        shapes = [(layer.units, n) for layer, n in zip(self.layers, inputs, strict=False)]
-        parts = flat.split([a * b for a, b in shapes])
-        return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+        """The layers' weights in a flat vector."""
+        parts = flat.split([prod(shape) for shape in self.shapes])
+        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def loss(self, rho: Tensor, v: Tensor) -> Tensor:
         """Eq. (1) for directions `v` (flat), its data term the mean over samples and outputs."""
@@ -70,8 +79,7 @@ def small_problem(seed: int, weight_decay: float, samples: int = 20) -> Problem:
 
 def initial(problem: Problem, seed: int) -> Tensor:
     """Random directions (flat), each layer of norm 1."""
-    inputs = [problem.x.shape[1], *(layer.units for layer in problem.layers)]
-    count = sum(layer.units * n for layer, n in zip(problem.layers, inputs, strict=False))
+    count = sum(prod(shape) for shape in problem.shapes)
     generator = torch.Generator().manual_seed(seed)
     return problem.normalized(torch.randn(count, dtype=torch.float64, generator=generator))
 

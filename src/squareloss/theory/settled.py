@@ -40,7 +40,9 @@ def blobs(seed: int, weight_decay: float, samples: int) -> Problem:
     return Problem((Linear(UNITS), Linear(2)), x + centres[labels], labels, weight_decay)
 
 
-def settle(problem: Problem, rho: float, v: Tensor, free: bool = True) -> Point:
+def settle(
+    problem: Problem, rho: float, v: Tensor, free: bool = True, iterations: int = 1000
+) -> Point:
     """Minimise Eq. (1) from a point by L-BFGS, over V_k alone unless rho is `free`."""
     top = torch.tensor([rho], dtype=torch.float64)
     state = (torch.cat([top, v]) if free else v.clone()).requires_grad_()
@@ -50,7 +52,7 @@ def settle(problem: Problem, rho: float, v: Tensor, free: bool = True) -> Point:
 
     optimizer = torch.optim.LBFGS(
         [state],
-        max_iter=1000,
+        max_iter=iterations,
         history_size=50,
         tolerance_grad=1e-12,
         tolerance_change=0,

@@ -1,0 +1,39 @@
+"""What the generalisation bounds take of a trained network and its training set."""
+
+from torch import Tensor
+
+from squareloss.architecture import Layer
+from squareloss.metrics.operators import copies, overlap, sides, spectral_complexity, widest
+from squareloss.snapshots import Snapshot
+from squareloss.theory.bounds import Measures
+
+
+def measures(
+    snapshot: Snapshot,
+    layers: tuple[Layer, ...],
+    train_x: Tensor,
+    least_lead: float,
+    ranks: list[float],
+    delta: float,
+) -> Measures:
+    """What the bounds take of a network: `least_lead` is the smallest `lead` of f_V, and `ranks`
+    are those of the layers at tolerance 1e-2.
+    """
+    side = train_x.shape[-1]
+    weights = [*snapshot.weights[:-1], snapshot.weights[-1] * snapshot.rho_top]
+    return Measures(
+        rho=snapshot.rho,
+        max_norm=train_x.flatten(1).norm(dim=1).max().item(),
+        layers=len(layers),
+        n=len(train_x),
+        delta=delta,
+        margin=snapshot.rho * least_lead,
+        copies=tuple(copies(k, s) for k, s in zip(layers, sides(layers, side), strict=True)),
+        overlap=overlap(layers, side),
+        rank_shares=tuple(
+            rank / min(weight.flatten(1).shape) for rank, weight in zip(ranks, weights, strict=True)
+        ),
+        spectral_complexity=spectral_complexity(layers, weights, side),
+        parameters=sum(weight.numel() for weight in weights),
+        width=widest(layers, weights, side),
+    )
