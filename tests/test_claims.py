@@ -1,7 +1,10 @@
 """Verdicts follow from numbers, and the numbers from tables; the tables here are made up."""
 
+import html
+import json
 import math
 import os
+import re
 import subprocess
 import sys
 from itertools import product
@@ -10,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from browser import CHROMIUM, opened
 from workflow_copy import copy_repository
 
 from squareloss.claims import claim as module
+from squareloss.claims import page as claims_page
 from squareloss.claims import report, section4
 from squareloss.claims.document import document
 from squareloss.claims.verdict import half_way
@@ -807,10 +812,60 @@ def test_a_study_that_is_too_small_says_which_is_not():
 def test_the_pages_name_every_claim_and_escape_what_is_not_theirs():
     table = judge(report.CLAIMS, CASES["nc1-random-labels"][0])
     text, page = report.markdown(table, "A | B"), report.page(table, "A & <B>")
-    assert all(f"| {name} |" in text and f"<td>{name}</td>" in page for name in CLAIMS)
+    assert all(f"| {name} |" in text and f'<tr id="{name}"' in page for name in CLAIMS)
     assert "A &amp; &lt;B&gt;" in page
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert {line.replace("\\|", "").count("|") for line in rows} == {14}
+
+
+# A reader on a phone: picks a verdict, types a word, sorts, and says what is to be seen.
+READER = """<style>html {width: 360px}</style><script>
+const lines = [...document.querySelectorAll("tbody tr")];
+const shown = () => lines.filter(r => !r.hidden).map(r => r.id);
+const set = (id, value) => {
+  document.getElementById(id).value = value;
+  document.getElementById(id).dispatchEvent(new Event("input"));
+};
+const seen = {all: shown().length};
+set("verdict", "supported");
+seen.supported = shown();
+set("words", "NC3");
+seen.word = shown();
+set("verdict", ""); set("words", "");
+document.querySelector("th[data-key=claim]").click();
+seen.sorted = [...document.querySelector("tbody").rows].map(r => r.id);
+const edges = [...document.querySelectorAll("body *")].map(e => e.getBoundingClientRect().right);
+seen.edge = Math.max(...edges);
+document.body.innerHTML = "<pre>" + JSON.stringify(seen) + "</pre>";
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: the page is not opened")
+def test_the_page_filters_and_sorts_in_a_browser_of_a_phones_width(tmp_path):
+    random = collapse(0.001, 0.001, label_noise=1.0, replicates=16)
+    table = judge_in(report.CLAIMS, {"figure_randomlabels": random})
+    text = report.page(table, "")
+    assert not re.search(r'(src|href)="https?:', text)
+    (tmp_path / "page.html").write_text(text + READER, encoding="utf-8")
+    dom = opened(tmp_path / "page.html", tmp_path)
+    seen = json.loads(html.unescape(re.search("<pre>(.*)</pre>", dom)[1]))
+    supported = table.loc[table["verdict"] == "supported", "claim"]
+    assert seen["all"] == len(CLAIMS)
+    assert set(seen["supported"]) == set(supported)
+    assert "nc3-random-labels" in seen["word"]
+    assert set(seen["word"]) < set(supported)
+    assert seen["sorted"] == sorted(seen["sorted"])
+    assert seen["edge"] <= 360
+
+
+def test_a_claims_plot_shows_its_values():
+    [row] = judge([CLAIMS["lazy"]], CASES["lazy"][0]).to_dict("records")
+    drawn = claims_page.plot(row)
+    centres = [float(x) for x in re.findall(r'circle cx="([\d.]+)"', drawn)]
+    threshold = float(re.search(r'<line x1="([\d.]+)"', drawn)[1])
+    assert len(centres) == row["measured"] == len(json.loads(row["values"]))
+    assert max(centres) < threshold  # claimed below
+    assert claims_page.plot(row | {"values": "[null]"}) == ""
 
 
 def test_the_page_of_claims_is_up_to_date():

@@ -6,11 +6,11 @@ import io
 import json
 import re
 import shutil
-import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
+from browser import CHROMIUM, opened
 from PIL import Image
 from workflow_copy import copy_repository, planned, snakemake
 
@@ -350,26 +350,13 @@ def test_the_paper_study_plans(finished):
     assert planned(finished, overlays=())["train"] == 67
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: the report is not opened")
 def test_the_report_opens_in_a_browser(study, tmp_path):
     done = snakemake(study, "--report", "report.html")
     assert done.returncode == 0, done.stdout + done.stderr
     page = (study / "report.html").read_text()
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?:', page)
-    dom = subprocess.run(
-        [
-            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            f"--user-data-dir={tmp_path / 'chromium'}", "--virtual-time-budget=8000",
-            "--dump-dom", f"file://{study / 'report.html'}",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout  # fmt: skip
+    dom = opened(study / "report.html", tmp_path)
     assert "Figures" in dom
     assert "Tables" in dom
     assert "Square Loss" in dom

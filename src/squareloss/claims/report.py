@@ -21,6 +21,7 @@ import pandas as pd
 
 from squareloss import catalog
 from squareloss.claims import SECTIONS
+from squareloss.claims import page as html
 from squareloss.claims.claim import CLAIMS
 from squareloss.claims.verdict import FAMILY, fewest, judge
 from squareloss.errors import run_stage
@@ -52,10 +53,6 @@ of all claims, whether this study could make them or not. Replicates share the d
 another training would give, not what other images would. A statement about *every* network must
 hold in each case measured: the worst is shown. A *check* is proved, or arithmetic: it tests the
 implementation. What each measures, and why its threshold: docs/claims.md.
-"""
-STYLE = """<style>body {font: 13px sans-serif; margin: 2em} table {border-collapse: collapse}
-td, th {border-bottom: 1px solid #ccc; padding: 4px 8px; text-align: left; vertical-align: top}
-</style>
 """
 
 
@@ -137,13 +134,18 @@ def page(table: pd.DataFrame, made_from: str) -> str:
     """The page in HTML, for the report."""
     text = head(table, escape(made_from)).replace("*", "")
     paragraphs = "".join(f"<p>{part}</p>\n" for part in text.split("\n\n"))
-    tables = "".join(
-        f"<h2>{kind.capitalize()}</h2>\n{readable(rows).to_html(index=False, border=0)}\n"
-        for kind, rows in kinds(table).items()
-    )
+    figures = catalog.figures()
+    tables = ""
+    for kind, rows in kinds(table).items():
+        lines = []
+        for row in rows.to_dict("records"):
+            p_values = {side: p_value(row, side) for side in ("for", "against", "negligible")}
+            lines.append(html.line(row, measured(row), p_values, figures))
+        tables += html.table(kind.capitalize(), lines)
     return (
-        f'<!doctype html><meta charset="utf-8"><title>Claims</title>\n{STYLE}'
-        f"<h1>The paper's statements, measured</h1>\n{paragraphs}{tables}"
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Claims</title>\n{html.STYLE}'
+        f"<h1>The paper's statements, measured</h1>\n{paragraphs}"
+        f"{html.controls(table.to_dict('records'))}{tables}{html.SCRIPT}"
     )
 
 

@@ -9,6 +9,7 @@ share of false verdicts instead, stand beside them in the table and decide nothi
 the data: a verdict says what another training would give, not what other images would.
 """
 
+import json
 import math
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -114,6 +115,7 @@ def evaluate(claim: Claim, tables: Tables) -> dict[str, object]:
         "holding": 0,  # those on the claimed side
         "agreeing_for": 0,  # those that the test for the claim counts
         "agreeing_against": 0,
+        "values": "[]",
     }
     numbers = ("median", "worst", "low", "high", "half", *(f"p_{side}" for side in SIDES))
     row |= dict.fromkeys(numbers, math.nan)
@@ -127,6 +129,7 @@ def evaluate(claim: Claim, tables: Tables) -> dict[str, object]:
     values = measured[np.isfinite(measured)]
     signed = np.array([distance(claim, value) for value in values])
     without = len(measured) - len(values)
+    row["values"] = json.dumps([float(f"{v:.6g}") if np.isfinite(v) else None for v in measured])
     row |= {"measured": len(values), "without": without, "holding": int((signed > 0).sum())}
     if len(values) == 0:
         return row

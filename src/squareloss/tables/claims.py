@@ -28,6 +28,7 @@ CLAIMS = PlainTable(
         Column("holding", "int64", "1", "those on the claimed side"),
         Column("agreeing_for", "int64", "1", "replicates that the sign test for the claim counts"),
         Column("agreeing_against", "int64", "1", "replicates that the test against it counts"),
+        Column("values", "string", "1", "the measured values as JSON; null for those left out"),
         Column("median", "float64", "1", "median of the measured values"),
         Column("worst", "float64", "1", "the value furthest on the wrong side, or nearest to it"),
         Column("low", "float64", "1", "lower end of the exact 95% interval of the median"),
