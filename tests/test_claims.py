@@ -847,7 +847,7 @@ def test_the_page_filters_and_sorts_in_a_browser_of_a_phones_width(tmp_path):
     text = report.page(table, "")
     assert not re.search(r'(src|href)="https?:', text)
     (tmp_path / "page.html").write_text(text + READER, encoding="utf-8")
-    dom = opened(tmp_path / "page.html", tmp_path)
+    dom = opened(tmp_path / "page.html", tmp_path, width=500)
     seen = json.loads(html.unescape(re.search("<pre>(.*)</pre>", dom)[1]))
     supported = table.loc[table["verdict"] == "supported", "claim"]
     assert seen["all"] == len(CLAIMS)
