@@ -28,6 +28,7 @@ NETWORK = Measures(
     max_norm=50.0,
     layers=3,
     n=10000,
+    ramp_loss=0.0,
     delta=0.05,
     margin=1.5,
     copies=(1, 2, 4),
@@ -154,7 +155,7 @@ def test_a_margin_that_is_not_positive_has_no_spectral_bound():
 def test_rows_of_the_bounds_table():
     rows = evaluate_bounds(replace(NETWORK, layers=6), train_error=0.0, covered=True)
     assert [row["bound"] for row in rows] == list(BOUNDS)
-    inputs = {"max_norm", "delta"}
+    inputs = {"max_norm", "ramp_loss", "delta"}
     assert {c.name for c in BOUND_COLUMNS} == BOUNDS.keys() | inputs
     for row in rows:
         assert row.keys() == {column.name for column in TABLE.columns}
@@ -163,6 +164,13 @@ def test_rows_of_the_bounds_table():
     # Worked with 40 digits apart from this code, at rho = 10 * 50.
     assert rows[0]["value"] == pytest.approx(38.97685747083767)
     assert rows[1]["value"] == pytest.approx(39.0033947503607)
+
+
+def test_the_ramp_loss_is_a_part_of_theorem_3_and_of_nothing_else():
+    gap = replace(NETWORK, ramp_loss=0.125)
+    for name, bound in BOUNDS.items():
+        added = bound.value(gap) - bound.value(NETWORK)
+        assert added == pytest.approx(0 if name in ("bartlett", "parameters") else 0.125)
 
 
 def test_bounds_do_not_apply_without_fitting():

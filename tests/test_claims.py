@@ -202,6 +202,7 @@ def with_bounds(value, gap):
         (n,): {
             "rho": 100.0,
             "test_error": flat(0.1 + gap * 0.01 * i),
+            "ramp_loss": 0.0,
             **{name: flat(value) for name in BOUNDS},
         }
         for i, n in enumerate((4000, 2000, 1000))

@@ -146,7 +146,7 @@ def to_join(tmp_path):
             row = {c.name: 2 if c.type == "int64" else 10.0 * epoch for c in table.columns}
             row |= {"replicate": replicate, "epoch": epoch}
             if table is BOUNDS:
-                row |= {"applies": True, "max_norm": 5.0, "delta": 0.02}
+                row |= {"applies": True, "max_norm": 5.0, "ramp_loss": 0.1, "delta": 0.02}
                 values = {name: k + 1.5 + epoch for k, name in enumerate(BOUND_FORMULAS)}
                 rows += [row | {"bound": name, "value": value} for name, value in values.items()]
             elif table is LAYERS:  # ranks 2, 3 and 4 from the input on; the last does not count
@@ -184,6 +184,7 @@ def test_aggregate_is_nan_where_there_is_no_snapshot(to_join, tmp_path):
         "eq16_eq12": [2.5, nan, 4.5],
         "rank_1e-3": [2.5, nan, 2.5],
         "max_norm": [5.0, nan, 5.0],
+        "ramp_loss": [0.1, nan, 0.1],
         "delta": [0.02, nan, 0.02],
         "margin_spread": [nan, 1.0, 1.0],
         "width": [0.5] * 3,

@@ -96,6 +96,7 @@ def snapshot_rows(
                 snapshot,
                 layers,
                 train_x,
+                margin=margin,
                 least_lead=lead(f_v, labels).min().item(),
                 ranks=[row["rank_1e-2"] for row in found],
                 delta=delta,

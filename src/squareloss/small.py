@@ -174,7 +174,7 @@ def ample_rows(seed: int, replicate: int) -> Rows:
             row = {"replicate": replicate, "network": name, "n_train": n}
             row |= {"rho": found.rho, "train_error": train_error, "test_error": test_error}
             for bound in BOUNDS.values():
-                rows.append(row | {"bound": bound.name, "value": bound.formula(found)})
+                rows.append(row | {"bound": bound.name, "value": bound.value(found)})
     return rows
 
 

@@ -12,18 +12,21 @@ def measures(
     snapshot: Snapshot,
     layers: tuple[Layer, ...],
     train_x: Tensor,
+    margin: Tensor,
     least_lead: float,
     ranks: list[float],
     delta: float,
 ) -> Measures:
-    """What the bounds take of a network: `least_lead` is the smallest `lead` of f_V, and `ranks`
-    are those of the layers at tolerance 1e-2.
+    """What the bounds take of a network: `margin` (N,) are those of f_V.
+
+    `least_lead` is the smallest `lead` of f_V, `ranks` are those of the layers at tolerance 1e-2.
     """
     side = train_x.shape[-1]
     weights = [*snapshot.weights[:-1], snapshot.weights[-1] * snapshot.rho_top]
     return Measures(
         rho=snapshot.rho,
         max_norm=train_x.flatten(1).norm(dim=1).max().item(),
+        ramp_loss=(1 - snapshot.rho * margin).clamp(0, 1).mean().item(),
         layers=len(layers),
         n=len(train_x),
         delta=delta,

@@ -21,7 +21,7 @@ RECIPE_COLUMNS = tuple(
 SPREAD = Column("margin_spread", "float64", "1", "margin_sd over |mean_margin|")
 
 # One column per bound holds its value; shared inputs are added where the row lacks them.
-INPUT_COLUMNS = tuple(c for c in BOUNDS.columns if c.name in ("max_norm", "delta"))
+INPUT_COLUMNS = tuple(c for c in BOUNDS.columns if c.name in ("max_norm", "ramp_loss", "delta"))
 BOUND_COLUMNS = (
     *(Column(b.name, "float64", "1", b.meaning, b.place) for b in bounds.BOUNDS.values()),
     *INPUT_COLUMNS,

@@ -13,6 +13,13 @@ BOUNDS = Table(
         ),
         Column("rho", "float64", "1", "product norm", "Eq. 12"),
         Column("max_norm", "float64", "1", "max ||x|| of the training images; scales rho"),
+        Column(
+            "ramp_loss",
+            "float64",
+            "1",
+            "mean of 1 - y f_W cut off at 0 and 1 on the training set; a part of the bounds",
+            "Theorem 3",
+        ),
         Column("layers", "int64", "1", "depth L"),
         Column("delta", "float64", "1", "failure probability"),
         Column("train_error", "float64", "1", "share of the training set misclassified"),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from squareloss.architecture import Conv, Layer, Linear
-from squareloss.evaluate import error
+from squareloss.evaluate import error, margins
 from squareloss.layers import forward
 from squareloss.metrics.lead import lead
 from squareloss.metrics.measures import measures
@@ -55,6 +55,7 @@ def trained(
         Snapshot(weights, end.rho, [], [], []),
         layers,
         problem.x,
+        margin=margins(f, problem.labels),
         least_lead=lead(f, problem.labels).min().item(),
         ranks=ranks,
         delta=delta,
