@@ -6,7 +6,7 @@ network, a curve a bound (the median over random problems), crosses the measured
 single networks (0 at the foot). All networks have no training error.
 
 To compare: a bound must lie above the error; above the dotted line it says nothing. All bounds fall
-as 1/√N, so a network's bound of b at N images would be 1 at b² N images.
+as 1/√N, but for the ramp loss on the training set that λ > 0 leaves.
 """
 
 import pandas as pd
