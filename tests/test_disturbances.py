@@ -1,4 +1,4 @@
-"""Signals to Snakemake and to each kind of job, at random moments; then the same command again."""
+"""Faults of every kind of job, then the same command again: signals, full disks, strange places."""
 
 import contextlib
 import hashlib
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from workflow_copy import SNAKEMAKE, environment, snakemake
+from workflow_copy import SNAKEMAKE, copy_repository, environment, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -78,6 +78,12 @@ def disturb(folder, module, number, at_job, delay):
     process.wait(timeout=300)
 
 
+def removed(folder, module):
+    """Remove what a kind of job makes, and what depends on it."""
+    for place in JOBS[module]:
+        shutil.rmtree(folder / "results/tiny" / place, ignore_errors=True)
+
+
 @pytest.mark.parametrize("module", JOBS if KILLS >= 25 else QUICK)
 def test_after_a_signal_the_same_command_ends_the_same(finished, tmp_path, module):
     # Snakemake's records name files by their path from its folder, so a copy is as good.
@@ -88,8 +94,7 @@ def test_after_a_signal_the_same_command_ends_the_same(finished, tmp_path, modul
     for _ in range(MOMENTS):
         number, at_job = rng.choice(SIGNALS), rng.random() < 0.5
         said = f"{number.name} to {'the job' if at_job else 'Snakemake'}"
-        for place in JOBS[module]:
-            shutil.rmtree(folder / "results/tiny" / place, ignore_errors=True)
+        removed(folder, module)
         disturb(folder, module, number, at_job, rng.uniform(0, 4))
         done = snakemake(folder)
         if done.returncode and "--unlock" in done.stdout + done.stderr:
@@ -98,3 +103,68 @@ def test_after_a_signal_the_same_command_ends_the_same(finished, tmp_path, modul
             done = snakemake(folder)
         assert done.returncode == 0, said + done.stdout + done.stderr
         assert results(folder / "results") == expected, said
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 20 MB, as a folder; skips where none can be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(path):
+    """Write a file until the disk is full."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+@pytest.mark.parametrize("module", JOBS if KILLS >= 25 else QUICK)
+def test_a_full_disk_is_one_line_and_nothing_is_lost(finished, tmp_path, small_disk, module):
+    folder = tmp_path / "study"
+    shutil.copytree(finished, folder, ignore=shutil.ignore_patterns("results"))
+    shutil.copytree(finished / "results", small_disk, dirs_exist_ok=True)
+    (folder / "results").symlink_to(small_disk)
+    removed(folder, module)
+    logs = small_disk / "tiny" / "logs"
+    shutil.rmtree(logs)
+    left = results(small_disk)
+    fill(small_disk / "filling")
+    assert snakemake(folder).returncode != 0
+    said = "".join(path.read_text(encoding="utf-8") for path in logs.rglob("*.log"))
+    assert "Traceback" not in said
+    (small_disk / "filling").unlink()
+    # What is there is whole. (Snakemake removes what a job is to make anew.)
+    whole = {name: digest for name, digest in results(small_disk).items() if name in left}
+    assert whole.items() <= left.items()
+    assert snakemake(folder).returncode == 0
+    # Logs aside: those of jobs that did not run again are gone.
+    again, expected = (
+        {name: digest for name, digest in results(place).items() if digest}
+        for place in (small_disk, finished / "results")
+    )
+    assert again == expected
+
+
+def test_a_clone_in_a_strange_place_with_little_around_it(finished, tmp_path):
+    """A path that a shell would take apart, no HOME, no TMPDIR, and 64 files open at most."""
+    folder = tmp_path / 'it\'s a "clone" = ünï $(touch x) & ;' / ("long" * 30)
+    folder.parent.mkdir()
+    copy_repository(folder)
+    variables = environment(folder)
+    for name in ("HOME", "TMPDIR", "USER", "LOGNAME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        variables.pop(name, None)
+    command = [SNAKEMAKE, "--cores", "2", "--configfile", "tiny.yaml"]
+    if limit := shutil.which("prlimit"):
+        command = [limit, "--nofile=64:64", *command]
+    done = subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert results(folder / "results") == results(finished / "results")
+    assert not list(tmp_path.rglob("x"))
