@@ -17,7 +17,7 @@ pytestmark = pytest.mark.workflow
 
 SEED = int(os.environ.get("SEED", "0"))
 KILLS = int(os.environ.get("KILLS", "5"))
-MOMENTS = max(1, KILLS // 25)  # of each kind of job
+MOMENTS = max(1, KILLS // 50)  # of each kind of job
 QUICK = ("extract", "claims.report")  # the kinds of a quick run, where KILLS is small
 METRICS = ["metrics/margins", "metrics/collapse", "metrics/layers", "metrics/bounds"]
 ENDS = ["aggregate", "figures", "tables", "claims"]
