@@ -85,11 +85,11 @@ def reading_job(study: Study, point: Point) -> Job:
     """Cost of reading one block's snapshots on a CPU: extraction, or the arc of Figure 2."""
     recipe = study.recipes[point.recipe_name]
     # Three passes over the training images and two over the test images: twice for every layer.
-    passes = 3 * point.n_train + 2 * study.datasets[recipe.dataset].n_test
-    images = passes * snapshots(recipe) * study.block_size
+    n_test = study.datasets[recipe.dataset].n_test
+    images = (3 * point.n_train + 2 * n_test) * snapshots(recipe) * study.block_size
     work = images * flops_per_sample(network(study, point), CHANNELS, SIDE) / 3
     # Images as floats, their features, and intermediate results of both.
-    memory = 10 * passes * CHANNELS * SIDE**2 * 4
+    memory = 10 * (point.n_train + n_test) * CHANNELS * SIDE**2 * 4
     seconds = START_SECONDS + work / (CORE_RATE * study.threads)
     return Job(samples=0, seconds=seconds, disk=0, memory=memory)
 
