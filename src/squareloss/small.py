@@ -190,7 +190,7 @@ def settled_rows(seed: int, replicate: int) -> Rows:
         end = settle(problem, 1.0, starts[0])
         if end.gradient < CRITICAL:
             break
-    measured = spreads(problem, end)
+    measured, collapsed = spreads(problem, end), collapse_of(problem, end)
     row: dict[str, Any] = {
         "replicate": replicate,
         "attempts": attempt,
@@ -201,7 +201,7 @@ def settled_rows(seed: int, replicate: int) -> Rows:
         "multiplier": multiplier(problem, end),
         "eq9_error": eq9_error(problem, end),
         **measured,
-        **{name: collapse_of(problem, end)[name] for name in SETTLED_COLLAPSE},
+        **{name: collapsed[name] for name in SETTLED_COLLAPSE},
     }
     return [row | landscape_row(problem, end, 1 / measured["mu"], starts)]
 

@@ -121,6 +121,12 @@ def equilibrium_of_unit_norms(figure_unit: pd.DataFrame) -> pd.Series:
     return equilibrium_error(figure_unit)
 
 
+def gap(table: pd.DataFrame, **run: object) -> pd.Series:
+    """1 - rho mu at the end of one run, of the replicates that fit; times C - 1 for C classes."""
+    table = table.assign(gap=1 - (table["classes"] - 1) * table["rho"] * table["mu"])
+    return fitted_at_end(table, "gap", **run)
+
+
 @claim(
     "lemma1-decay-costs",
     "Lemma 1",
@@ -131,12 +137,9 @@ def equilibrium_of_unit_norms(figure_unit: pd.DataFrame) -> pd.Series:
 )
 def gap_cost_of_decay(figure3: pd.DataFrame) -> pd.Series:
     """|1 - rho mu| with lambda > 0 minus that with lambda = 0, at the end of the smaller start."""
-    table = figure3.assign(
-        gap=lambda rows: (1 - (rows["classes"] - 1) * rows["rho"] * rows["mu"]).abs()
-    )
-    init, (zero, decay) = table["init_scale"].min(), ends(table, "weight_decay")
+    init, (zero, decay) = figure3["init_scale"].min(), ends(figure3, "weight_decay")
     with_decay, without = (
-        fitted_at_end(table, "gap", init_scale=init, weight_decay=wd) for wd in (decay, zero)
+        gap(figure3, init_scale=init, weight_decay=wd).abs() for wd in (decay, zero)
     )
     return with_decay - without
 

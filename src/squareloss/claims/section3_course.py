@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from squareloss.claims.claim import FITTED, claim
-from squareloss.claims.select import at_end, ends, fits, fitted_at_end, where
+from squareloss.claims.section3 import gap
+from squareloss.claims.select import ends, fits, fitted_at_end, where
 
 
 def of_decay(table: pd.DataFrame) -> pd.DataFrame:
@@ -146,12 +147,6 @@ def late_effect(figure3: pd.DataFrame) -> pd.Series:
     end = both.where(both.isna(), float(figure3["epoch"].max()))
     difference = effect(end) - effect(both)
     return fits(runs[1], fits(runs[0], difference.reindex(runs[0]["replicate"].unique())))
-
-
-def gap(table: pd.DataFrame) -> pd.Series:
-    """1 - rho mu at the end, of the replicates that fit."""
-    rho, mu = (fitted_at_end(table, name) for name in ("rho", "mu"))
-    return 1 - rho * mu * (at_end(table, "classes") - 1)
 
 
 @claim(

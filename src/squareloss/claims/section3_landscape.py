@@ -1,4 +1,9 @@
-"""Section 3: the gradient, and the landscape, on small networks trained to their end."""
+"""Section 3: the gradient, and the landscape, on small networks trained to their end.
+
+Each claim is one column of the table `settled`, where the network meets the premise.
+"""
+
+from typing import Any
 
 import pandas as pd
 
@@ -6,27 +11,51 @@ from squareloss.claims.claim import claim
 from squareloss.tables.small import CRITICAL
 
 AT_CRITICAL = f"a gradient below {CRITICAL:g} at the end: many minima are on kinks"
-ROUNDING = "rounding in float64"
+ZERO_LOSS = "a loss below 1e-14"
 
 
-def critical(settled: pd.DataFrame, column: str) -> pd.Series:
-    """A column by problem, NaN where training did not end at a critical point."""
-    return settled.set_index("replicate")[column].where(
-        settled.set_index("replicate")["gradient"] < CRITICAL
+def meeting(settled: pd.DataFrame, premise: str) -> pd.DataFrame:
+    """The table by problem, NaN where a problem's network lacks the premise; "" is none."""
+    meets = {
+        AT_CRITICAL: settled["gradient"] < CRITICAL,
+        ZERO_LOSS: settled["free_loss"] < 1e-14,
+        "": settled["replicate"].notna(),
+    }
+    return settled.where(meets[premise])
+
+
+def claim_of_settled(
+    name: str,
+    place: str,
+    statement: str,
+    column: str,
+    quantity: str,
+    *,
+    test: str = "every",
+    premise: str = AT_CRITICAL,
+    **threshold: Any,
+) -> None:
+    """The claim that a column of `settled` lies on one side of a threshold."""
+
+    def measured(settled: pd.DataFrame) -> pd.Series:
+        return meeting(settled, premise)[column]
+
+    claim(name, place, statement, quantity=quantity, test=test, premise=premise, **threshold)(
+        measured
     )
 
 
-@claim(
+claim_of_settled(
     "eq3-homogeneity",
     "Lemma 2, Eq. 3",
     "<V_k, d f / d V_k> = f for every layer",
+    "eq3_error",
+    "largest |<V_k, d fbar_n / d V_k> - fbar_n| of a network at its start",
     below=1e-10,
-    because=ROUNDING,
+    because="rounding in float64",
     test="check",
+    premise="",
 )
-def homogeneity(settled: pd.DataFrame) -> pd.Series:
-    """Largest |<V_k, d fbar_n / d V_k> - fbar_n| of a network at its start."""
-    return settled["eq3_error"]
 
 
 @claim(
@@ -40,36 +69,31 @@ def homogeneity(settled: pd.DataFrame) -> pd.Series:
 )
 def multiplier(settled: pd.DataFrame) -> pd.Series:
     """|nu_k - lambda rho^2| at the end."""
-    nu, rho = critical(settled, "multiplier"), critical(settled, "rho")
-    return (nu - critical(settled, "weight_decay") * rho**2).abs()
+    rows = meeting(settled, AT_CRITICAL)
+    return (rows["multiplier"] - rows["weight_decay"] * rows["rho"] ** 2).abs()
 
 
-@claim(
+claim_of_settled(
     "eq9-weights",
     "Eq. 9",
     "at an equilibrium V_k = sum_n l_n d fbar_n / d V_k / sum_n l_n fbar_n",
+    "eq9_error",
+    "largest distance of a V_k from the right side, at the end",
     below=1e-4,
     because="what is left of the gradient, over residuals of 1e-2",
     test="check",
-    premise=AT_CRITICAL,
 )
-def weights_of_an_equilibrium(settled: pd.DataFrame) -> pd.Series:
-    """Largest distance of a V_k from the right side, at the end."""
-    return critical(settled, "eq9_error")
-
-
-@claim(
+claim_of_settled(
     "lemma3-convergence",
     "Lemma 3",
     "lambda = 0: rho and V_k stop as the loss goes to 0",
+    "free_gradient",
+    "norm of (rho_dot, V_k dot) where training without lambda ended",
     below=1e-6,
     because="the speed is at most in the order of the square root of the loss",
     test="check",
-    premise="a loss below 1e-14",
+    premise=ZERO_LOSS,
 )
-def speed_at_zero_loss(settled: pd.DataFrame) -> pd.Series:
-    """Norm of (rho_dot, V_k dot) where training without lambda ended."""
-    return settled["free_gradient"].where(settled["free_loss"] < 1e-14)
 
 
 @claim(
@@ -79,106 +103,77 @@ def speed_at_zero_loss(settled: pd.DataFrame) -> pd.Series:
     below=0.5,
     because="ranks are whole numbers; N counts samples times outputs",
     test="every",
-    premise="a loss below 1e-14",
+    premise=ZERO_LOSS,
 )
 def missing_rank(settled: pd.DataFrame) -> pd.Series:
     """|rank of the Hessian at zero loss - samples x outputs|."""
-    difference = (settled["hessian_rank"] - settled["residuals"]).abs()
-    return difference.where(settled["free_loss"] < 1e-14)
+    rows = meeting(settled, ZERO_LOSS)
+    return (rows["hessian_rank"] - rows["residuals"]).abs()
 
 
-@claim(
+claim_of_settled(
     "theorem2-connected",
     "Theorem 2, Figure 2",
     "zero-loss solutions are connected by a path of low loss",
+    "curve_loss",
+    "largest loss on a trained curve between two solutions of lambda = 0",
     below=1e-3,
     because="a thousandth of the loss of a network that says nothing; a curve of one bend",
-    test="every",
-    premise="a loss below 1e-14",
+    premise=ZERO_LOSS,
 )
-def loss_on_a_curve(settled: pd.DataFrame) -> pd.Series:
-    """Largest loss on a trained curve between two solutions of lambda = 0."""
-    return settled["curve_loss"].where(settled["free_loss"] < 1e-14)
-
-
-@claim(
+claim_of_settled(
     "theorem2-line",
     "Section 3.3, Figure 2",
     "the valley is curved: the straight way between two solutions leaves it",
+    "line_loss",
+    "largest loss on the line between the same two solutions",
     above=1e-3,
     because="the same thousandth",
-    test="every",
-    premise="a loss below 1e-14",
+    premise=ZERO_LOSS,
 )
-def loss_on_the_line(settled: pd.DataFrame) -> pd.Series:
-    """Largest loss on the line between the same two solutions."""
-    return settled["line_loss"].where(settled["free_loss"] < 1e-14)
-
-
-@claim(
+claim_of_settled(
     "no-zero-loss-below",
     "Section 3.3",
     "below a certain rho_0 there are no zero-loss minima",
+    "loss_below",
+    "least loss found at 0.9 / mu, mu the mean margin at the end with a small lambda",
     above=1e-3,
     because="at 0.9 rho_0 equal margins of 1 / rho_0 leave a loss of 1e-2",
-    test="every",
-    premise=AT_CRITICAL,
 )
-def loss_below(settled: pd.DataFrame) -> pd.Series:
-    """Least loss found at 0.9 / mu, mu the mean margin at the end with a small lambda."""
-    return critical(settled, "loss_below")
-
-
-@claim(
+claim_of_settled(
     "zero-loss-above",
     "Section 3.3",
     "with increasing rho there is a continuum of zero-loss minima",
+    "loss_above",
+    "least loss found at 1.1 / mu",
     below=1e-10,
     because="zero, up to where the optimiser stops",
-    test="every",
-    premise=AT_CRITICAL,
 )
-def loss_above(settled: pd.DataFrame) -> pd.Series:
-    """Least loss found at 1.1 / mu."""
-    return critical(settled, "loss_above")
-
-
-@claim(
+claim_of_settled(
     "large-start-falls",
     "Section 3.5",
     "rho > rho_0 at the start: rho_dot < 0",
+    "rho_dot_above",
+    "rho_dot at rho = 1.5 rho_0 and random V_k, lambda = 0",
     below=0,
     because="a sign",
-    test="every",
-    premise=AT_CRITICAL,
 )
-def speed_above(settled: pd.DataFrame) -> pd.Series:
-    """rho_dot at rho = 1.5 rho_0 and random V_k, lambda = 0."""
-    return critical(settled, "rho_dot_above")
-
-
-@claim(
+claim_of_settled(
     "very-large-start-falls",
     "Section 3.5",
     "rho >> rho_0 at the start: rho_dot < 0",
+    "rho_dot_far_above",
+    "rho_dot at rho = 100 rho_0 and random V_k, lambda = 0",
     below=0,
     because="a sign",
-    test="every",
-    premise=AT_CRITICAL,
 )
-def speed_far_above(settled: pd.DataFrame) -> pd.Series:
-    """rho_dot at rho = 100 rho_0 and random V_k, lambda = 0."""
-    return critical(settled, "rho_dot_far_above")
-
-
-@claim(
+claim_of_settled(
     "inseparable-start-dies",
     "Section 3.5",
     "a small start with mu <= lambda rho goes back to rho = 0",
+    "inseparable_growth",
+    "largest |rho| on the gradient flow from rho = 0.01 with mu < 0, over that of the start",
     below=1 + 1e-6,
     because="it never gets larger than at the start",
-    test="every",
+    premise="",
 )
-def growth(settled: pd.DataFrame) -> pd.Series:
-    """Largest |rho| on the gradient flow from rho = 0.01 with mu < 0, over that of the start."""
-    return settled["inseparable_growth"]

@@ -7,7 +7,7 @@ from squareloss.claims.claim import FITTED, claim
 from squareloss.claims.select import ends, several, trend, where
 from squareloss.regression import Regression, regress
 from squareloss.tables.runs import last_epoch
-from squareloss.theory.bounds import BOUNDS, Bound
+from squareloss.theory.bounds import BOUNDS, Bound, confidence_term, theorem3
 
 NOT_VACUOUS = "zero training error and a bound below 1 (none can violate a larger one)"
 LITERATURE = ["golowich", "neyshabur", "bartlett", "parameters"]
@@ -160,13 +160,10 @@ for each in BOUNDS.values():
     premise=FITTED,
 )
 def enough(figure6: pd.DataFrame, figure7: pd.DataFrame) -> pd.Series:
-    """Least N, over all networks, at which Eq. 16 as printed would be 1.
-
-    All but the ramp loss falls as 1 / sqrt(N): from a value b at N that is ((b - r) / (1 - r))^2 N.
-    """
-    names = ("eq16_printed", "ramp_loss", "n_train")
-    value, ramp, n = (networks(figure6, figure7, name) for name in names)
-    return pd.Series([(((value - ramp) / (1 - ramp)) ** 2 * n).min()])
+    """Least N, over all networks, at which Eq. 16 as printed would be 1."""
+    name = "eq16_printed"
+    inputs = (networks(figure6, figure7, column) for column in (name, "ramp_loss", "n_train"))
+    return pd.Series([BOUNDS[name].images_for_one(*inputs).min()])
 
 
 def gap_trend(table: pd.DataFrame) -> pd.Series:
@@ -262,15 +259,15 @@ def parameters_ratio(figure6: pd.DataFrame, figure7: pd.DataFrame) -> pd.Series:
 
     As the paper computes it, which supposes images in the unit ball.
     """
-    names = ("eq16_eq12", "parameters", "rho", "max_norm", "n_train", "delta", "ramp_loss")
-    bound, parameters, rho, size, n, delta, ramp = (networks(figure6, figure7, s) for s in names)
-
-    def confidence(norm: pd.Series) -> pd.Series:
-        return 3 * np.sqrt(np.log(2 * (norm + 1) ** 2 / delta) / (2 * n))
-
-    # By Theorem 3.
-    complexity = (bound - ramp - confidence(rho * size)) / (2 * (rho * size + 1))
-    return parameters / (2 * (rho + 1) * complexity + confidence(rho) + ramp)
+    names = ("eq16_eq12", "ramp_loss", "rho", "max_norm", "n_train", "delta")
+    rows = pd.DataFrame({name: networks(figure6, figure7, name) for name in names})
+    unit = []
+    for bound, ramp, rho, size, n, delta in rows.itertuples(index=False):
+        # What Theorem 3 adds to the complexity, taken off again.
+        norm = rho * size + 1
+        complexity = (bound - ramp - confidence_term(2 * norm**2 / delta, n)) / (2 * norm)
+        unit.append(theorem3(rho, complexity, n, delta) + ramp)
+    return networks(figure6, figure7, "parameters") / unit
 
 
 @claim(

@@ -35,15 +35,13 @@ def fitted(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def enough(rows: pd.DataFrame) -> pd.DataFrame:
-    """N at which each network's bound would be 1.
-
-    All bounds fall as 1 / sqrt(N), but for the ramp loss on the training set, which stays.
-    """
-    needed = {}
-    for name, bound in BOUNDS.items():
-        stays = rows["ramp_loss"] if bound.ramp else 0.0
-        needed[name] = rows["n_train"] * ((rows[name] - stays) / (1 - stays)) ** 2
-    return pd.DataFrame(needed)
+    """N at which each network's bounds would be 1."""
+    return pd.DataFrame(
+        {
+            name: bound.images_for_one(rows[name], rows["ramp_loss"], rows["n_train"])
+            for name, bound in BOUNDS.items()
+        }
+    )
 
 
 def panel(ax: Axes, rows: pd.DataFrame, order: list[str]) -> None:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import style
 from squareloss.figures.figure5 import PAPER
-from squareloss.figures.hits import DECAYED, HITS, SCALE, Reading, readings
+from squareloss.figures.hits import DECAYED, HITS, SCALE, Reading, gap, readings
 from squareloss.figures.style import Tabulation
 
 
@@ -31,7 +31,7 @@ class Measure(NamedTuple):
 
 MEASURES = {
     "train_error": Measure("training error\n(share)", lambda t: t["train_error"], None, False),
-    "gap": Measure("$|1 - \\rho\\mu|$:\n0 interpolates", lambda t: (1 - t["rho"] * t["mu"]).abs()),
+    "gap": Measure("$|1 - \\rho\\mu|$:\n0 interpolates", gap),
     # Sections 3.5 and 5.1; Figure 10; "in the order of 500" of Section 3.5.
     "mean_margin": Measure("mean margin", lambda t: t["mean_margin"], (0.002, 0.005)),
     "margin_sd": Measure("sd of the margins", lambda t: t["margin_sd"], (1e-4, 1e-4)),

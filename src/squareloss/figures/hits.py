@@ -95,9 +95,9 @@ def _fitted(reading: Reading) -> float:
     return float((reading.at(SCALE)["train_error"] == 0).mean())
 
 
-def _gap(reading: Reading) -> float:
-    rows = reading.at(SCALE)
-    return float((1 - rows["rho"] * rows["mu"]).abs().median())
+def gap(rows: pd.DataFrame) -> pd.Series:
+    """|1 - rho mu|, of two classes: 0 interpolates."""
+    return (1 - rows["rho"] * rows["mu"]).abs()
 
 
 def _without(column: str) -> Callable[[Reading], float]:
@@ -113,7 +113,12 @@ def _falls(reading: Reading) -> float:
 
 HITS = [
     Hit("fits", "training error 0 in every replicate", _fitted, lambda share: share == 1),
-    Hit("interpolates", "|1 - rho mu| small: at most 0.05 (ours)", _gap, lambda gap: gap <= 0.05),
+    Hit(
+        "interpolates",
+        "|1 - rho mu| small: at most 0.05 (ours)",
+        lambda r: float(gap(r.at(SCALE)).median()),
+        lambda value: value <= 0.05,
+    ),
     Hit("rho", "in the order of 500, Section 3.5", lambda r: r.median("rho"), in_order_of(500)),
     Hit(
         "margin",

@@ -12,6 +12,7 @@ constant in closed form; it is set to 1 here, which favours these two.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isnan, log, nan, prod, sqrt
+from typing import Any
 
 
 def rademacher_peeling(layers: int, n: int) -> float:
@@ -164,6 +165,14 @@ class Bound:
         lambda > 0 leaves a gap.
         """
         return self.formula(m) + (m.ramp_loss if self.ramp else 0.0)
+
+    def images_for_one(self, value: Any, ramp_loss: Any, n: Any) -> Any:
+        """The N at which a bound of `value` at `n` samples would be 1; numbers, or Series of them.
+
+        Every bound falls as 1 / sqrt(N), but for the ramp loss, which stays.
+        """
+        stays = ramp_loss if self.ramp else 0.0
+        return n * ((value - stays) / (1 - stays)) ** 2
 
 
 BOUNDS = {
