@@ -125,7 +125,7 @@ def fill(path):
 
 
 @pytest.mark.parametrize("module", JOBS if KILLS >= 25 else QUICK)
-def test_a_full_disk_is_one_line_and_nothing_is_lost(finished, tmp_path, small_disk, module):
+def test_a_full_disk_loses_nothing(finished, tmp_path, small_disk, module):
     folder = tmp_path / "study"
     shutil.copytree(finished, folder, ignore=shutil.ignore_patterns("results"))
     shutil.copytree(finished / "results", small_disk, dirs_exist_ok=True)

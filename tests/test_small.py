@@ -35,6 +35,7 @@ from squareloss.theory.minibatch import (
 from squareloss.theory.settled import (
     Point,
     blobs,
+    collapse_of,
     curve_losses,
     data_loss,
     eq9_error,
@@ -362,6 +363,29 @@ def test_the_hessians_rank_is_that_of_the_jacobian():
 
     jacobian = torch.autograd.functional.jacobian(f, weights)
     assert hessian_rank(problem, point) == torch.linalg.matrix_rank(jacobian).item() == 8
+
+
+def test_self_duality_is_off_by_the_imbalance_of_the_residuals():
+    """Eq. (9) of two collapsed classes, at the first critical point that is found."""
+    for seed in range(30):
+        problem = blobs(seed, 1e-2, 6)
+        point = settle(problem, 1.0, initial(problem, seed))
+        if point.gradient < 1e-8:
+            break
+    else:
+        pytest.fail("every minimum is on a kink")
+    f, h = outputs(problem, point)
+    residuals = 1 - point.rho * (f[:, 0] - f[:, 1]) / 2 * (1 - 2 * problem.labels)
+    one, other = (residuals[problem.labels == c].mean().item() for c in (0, 1))
+    found = spreads(problem, point)
+    assert found["residual_imbalance"] == pytest.approx(abs(one - other) / (one + other))
+    last = problem.split(point.v)[-1]
+    means = [h[problem.labels == c].mean(0) for c in (0, 1)]
+    expected = one * means[0] - other * means[1]
+    cosine = torch.nn.functional.cosine_similarity(last[0] - last[1], expected, dim=0)
+    assert cosine.item() == pytest.approx(1, abs=1e-4)
+    duality = collapse_of(problem, point)["nc3"]
+    assert duality == pytest.approx(found["residual_imbalance"], rel=0.2)
 
 
 def test_losses_on_curves():

@@ -98,6 +98,13 @@ SETTLED = PlainTable(
         Column("M", "float64", "1", "mean squared margin", "Eq. 6"),
         Column("margin_spread", "float64", "1", "sd / mean of the margins", "Lemma 6"),
         Column("residual_spread", "float64", "1", "sd / mean of 1 - rho fbar_n", "Theorem 5"),
+        Column(
+            "residual_imbalance",
+            "float64",
+            "1",
+            "difference over sum of the two classes' mean 1 - rho fbar_n: nc3, by Eq. 9",
+            "Theorem 5",
+        ),
         *(c for c in COLLAPSE.columns if c.name in ("nc1", "nc3", "nc4")),
         *(c for c in COLLAPSE.columns if c.name.startswith("nc2") and "weights" in c.name),
         Column("rho_0", "float64", "1", "1 / mu: about the least rho of zero loss", "Section 3.5"),

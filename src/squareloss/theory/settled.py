@@ -13,7 +13,7 @@ from torch import Tensor
 from squareloss.architecture import Linear
 from squareloss.evaluate import margins, moments
 from squareloss.layers import forward
-from squareloss.metrics.collapse import collapse
+from squareloss.metrics.collapse import class_means, collapse
 from squareloss.theory.flow import Problem
 from squareloss.theory.minibatch import margin_gradients
 
@@ -142,20 +142,24 @@ def collapse_of(problem: Problem, point: Point) -> dict[str, float]:
 
 
 def spreads(problem: Problem, point: Point) -> dict[str, float]:
-    """mu and M of Eq. (6), and sd over mean of the margins and of the residuals 1 - rho fbar_n.
+    """mu and M of Eq. (6), and how far margins and residuals 1 - rho fbar_n are from being equal.
 
     Lemma 6 says that the margins are equal. What the proofs of Theorems 5 and 6 use is that the
     residuals are, which lambda makes small: a spread that is little of a margin is much of them.
+    Of two collapsed classes with mean residuals l_+ and l_-, Eq. (9) makes V_L proportional to
+    l_+ mu_+ - l_- mu_-: self-duality is off by their imbalance |l_+ - l_-| / (l_+ + l_-).
     """
     f, _ = outputs(problem, point)
     fbar = margins(f, problem.labels)
     mu, m = moments(f, problem.labels)
     residuals = 1 - point.rho * fbar
+    by_class = class_means(residuals, problem.labels, problem.classes)
     return {
         "mu": mu,
         "M": m,
         "margin_spread": (fbar.std(correction=0) / fbar.mean()).item(),
         "residual_spread": (residuals.std(correction=0) / residuals.mean()).item(),
+        "residual_imbalance": ((by_class.max() - by_class.min()) / by_class.sum()).item(),
     }
 
 
