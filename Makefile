@@ -9,7 +9,7 @@ export PYTHONUTF8 := 1
 export USER_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo report test test-slurm bench lint docs lock merge reference clean
+.PHONY: help demo report test test-slurm bench lint docs lock merge archive fetch-results reference clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -59,6 +59,12 @@ lock: ## renew the lock files from the bounds in pyproject.toml
 
 merge: .venv/installed ## take what another clone has trained: make merge FROM=../other
 	python -m squareloss.merge --source "$(FROM)"
+
+archive: .venv/installed ## a study's finished runs as files to publish: make archive CONFIG=config/demo.yaml [TO=folder] [WEIGHTS=no]
+	python -m squareloss.archive --config config.yaml $(CONFIG) $(if $(TO),--target "$(TO)") $(if $(filter no,$(WEIGHTS)),--without-weights)
+
+fetch-results: .venv/installed ## take them instead of training: make fetch-results CONFIG=config/demo.yaml FROM=https://...
+	python -m squareloss.fetch --config config.yaml $(CONFIG) --source "$(FROM)"
 
 # Only names that the config allows for a study: STUDY=../x would delete what lies elsewhere. The
 # shell reads STUDY from its environment, so that nothing in it is taken for a command.

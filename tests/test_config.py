@@ -15,7 +15,7 @@ from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
 from squareloss import config, sweep
-from squareloss.duplicates import refuse_duplicates
+from squareloss.configfiles import refuse_duplicates
 from squareloss.errors import UserError
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ import yaml
 from snakemake.utils import update_config
 from workflow_copy import ROOT
 
-from squareloss import cost, sweep
+from squareloss import configfiles, cost, sweep
 from squareloss.architecture import build, flops_per_sample
 
 PAPER = [str(ROOT / "config.yaml")]
@@ -16,7 +16,7 @@ PAPER = [str(ROOT / "config.yaml")]
 
 @pytest.fixture
 def study():
-    return cost.read(PAPER)
+    return configfiles.read(PAPER)
 
 
 def command(*arguments):
@@ -69,7 +69,7 @@ def test_the_sum_over_recipes_is_the_study(study):
 def test_overlays_merge_as_snakemake_merges_them():
     for overlay in ("config/demo.yaml", "config/cpu.yaml", "config/readings.yaml"):
         base, over = (yaml.safe_load((ROOT / name).read_text()) for name in [*PAPER, overlay])
-        ours = cost.merged(base, over)
+        ours = configfiles.merged(base, over)
         update_config(base, over)  # in place
         assert ours == base
 

@@ -216,13 +216,27 @@ def test_a_run_trained_here_too_stays_as_it_is(clones):
 @pytest.mark.parametrize("unfinished", ["no record", "being made", "no file"])
 def test_a_run_that_is_not_finished_there_is_not_taken(clones, unfinished):
     forget(clones.target, RUNS[1])
-    output = str(STUDY / "runs" / RUNS[1] / "snapshots.safetensors")
+    output = str(STUDY / "runs" / RUNS[1] / "run.json")
     if unfinished == "no record":
         records.record_path(clones.source, output).unlink()
     elif unfinished == "being made":
         records.marker_path(clones.source, output).write_text("{}", encoding="utf-8")
     else:
         (clones.source / output).unlink()
+    before = contents(clones.target)
+    assert stage.merge(clones) == []
+    assert contents(clones.target) == before
+
+
+@pytest.mark.workflow
+def test_weights_that_were_removed_there_are_missed_only_by_what_was_not_measured(clones):
+    run = clones.source / STUDY / "runs" / RUNS[1] / "snapshots.safetensors"
+    run.unlink()
+    forget(clones.target, RUNS[1])
+    assert stage.merge(clones) == []
+    assert not {"train", "extract"} & set(planned(clones.target))
+    forget(clones.target, RUNS[1])
+    (clones.source / STUDY / "metrics" / "bounds" / f"{RUNS[1]}.parquet").unlink()
     before = contents(clones.target)
     assert stage.merge(clones) == []
     assert contents(clones.target) == before

@@ -11,17 +11,15 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from math import prod
-from typing import Any
 
 import pandas as pd
-import yaml
 
 from squareloss import sweep
 from squareloss.architecture import Layer, build, flops_per_sample, weight_shapes
-from squareloss.config import Study, load
+from squareloss.config import Study
+from squareloss.configfiles import read
 from squareloss.data.images import CHANNELS, SIDE
-from squareloss.duplicates import refuse_duplicates
-from squareloss.errors import UserError, run_stage
+from squareloss.errors import run_stage
 from squareloss.spec import Point, Recipe
 
 CORE_RATE = 3e10  # FLOP/s of one CPU core: less than half of what cnn6 reaches in float32
@@ -126,29 +124,6 @@ def estimate(study: Study) -> pd.DataFrame:
             "snapshots, GB": (table["disk"] / 1e9).round(1),
         }
     )
-
-
-def merged(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    """`overlay` over `base` as Snakemake does it: mappings merge, everything else is replaced."""
-    result = dict(base)
-    for key, value in overlay.items():
-        both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = merged(result[key], value) if both else value
-    return result
-
-
-def read(paths: list[str]) -> Study:
-    """The study of a config file and its overlays. Raises `UserError` for what is wrong in them."""
-    raw: dict[str, Any] = {}
-    for path in paths:
-        try:
-            with open(path, encoding="utf-8") as file:
-                raw = merged(raw, yaml.safe_load(file) or {})
-            refuse_duplicates(path)
-        except yaml.YAMLError as error:
-            reason = str(error).replace("\n", " ")
-            raise UserError(f"{path}: not valid YAML ({reason})") from None
-    return load(raw)
 
 
 def main() -> None:

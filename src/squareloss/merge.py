@@ -32,7 +32,9 @@ from squareloss.files import discard_partial, whole
 
 TRAINED = re.compile(r"(?P<study>.+)/runs/(?P<run>recipe=.+/block=\d+)/(?P<file>[^/]+)")
 TABLE = re.compile(r"(?P<study>.+)/metrics/(?P<file>[^/]+)/(?P<run>recipe=.+/block=\d+)\.parquet")
-TRAINING = {"run.json", "snapshots.safetensors", "history"}  # without these a run is not finished
+WEIGHTS = "snapshots.safetensors"
+TRAINING = {"run.json", "history"}  # without these a run is not finished
+EXTRACTED = {"margins", "collapse", "layers", "bounds"}  # with these it needs no weights any more
 SHOWN = 6  # differences in a message
 
 
@@ -57,16 +59,24 @@ Settings = dict[str, set[str]]  # what a study was made with -> the values that 
 
 
 def finished_runs(clone: Path) -> Runs:
-    """Every run and block of a clone that is trained, with those of its parts that are finished."""
+    """Every run and block of a clone that is trained, with those of its parts that are finished.
+
+    Weights are large. Where they have been removed, a run is finished if all was measured before.
+    """
     runs: Runs = defaultdict(lambda: defaultdict(list))
-    trained = defaultdict(set)
+    files = defaultdict(set)
     for output in records.outputs(clone):
         part = TRAINED.fullmatch(output) or TABLE.fullmatch(output)
         if part and _finished(clone, output):
             runs[part["study"]][part["run"]].append(output)
-            trained[part["study"], part["run"]].add(part["file"])
+            files[part["study"], part["run"]].add(part["file"])
+
+    def trained(study: str, run: str) -> bool:
+        there = files[study, run]
+        return there >= TRAINING and (WEIGHTS in there or there >= EXTRACTED)
+
     return {
-        study: {run: parts for run, parts in by_run.items() if trained[study, run] >= TRAINING}
+        study: {run: parts for run, parts in by_run.items() if trained(study, run)}
         for study, by_run in runs.items()
     }
 
@@ -110,11 +120,11 @@ def differences(clones: Clones, study: str, parts: list[str]) -> list[str]:
     ours = settings(clones.target, [output for output in outputs if _study(output) == study])
     for key in theirs:
         if key.startswith("code of "):  # what Snakemake would compare with
-            ours[key] = {_code_here(key)}
+            ours[key] = {code_here(key)}
         elif (clones.target / key).is_file():
             ours[key] = {_checksum(clones.target / key)}
     return [
-        f"{key} is {_shown(values - ours[key])} there and {_shown(ours[key])} here"
+        f"{key} is {shown(values - ours[key])} there and {shown(ours[key])} here"
         for key, values in sorted(theirs.items())
         if key in ours and values - ours[key]
     ]
@@ -150,7 +160,7 @@ def merge(clones: Clones) -> list[str]:
 
     Raises `UserError` if one of the two is not a clone in which parts can be taken or put.
     """
-    _check(clones)
+    check(clones)
     refused = []
     for study, runs in finished_runs(clones.source).items():
         lacking, own = missing(clones, runs)
@@ -172,12 +182,18 @@ def merge(clones: Clones) -> list[str]:
     return refused
 
 
-def _check(clones: Clones) -> None:
+def check(clones: Clones) -> None:
+    """Raise `UserError` if parts cannot be taken from one of the two, or put into the other."""
     source, target = clones.source, clones.target
     if not (source / ".snakemake" / "metadata").is_dir():
         raise UserError(f"FROM={source}: not a clone in which Snakemake has run")
     if target.resolve() == source.resolve():
         raise UserError(f"FROM={source}: is this clone; name another one")
+    refuse_locked(target)
+
+
+def refuse_locked(target: Path) -> None:
+    """Raise `UserError` while Snakemake runs in a clone."""
     if records.locked(target):
         raise UserError(
             f"{target}: Snakemake runs here; wait for its end (if it was killed, run it with "
@@ -207,11 +223,12 @@ def _settings_of(name: str, value: Any) -> dict[str, Any]:
         modules, _, digest = value.rpartition(": ")
         return {modules: digest}
     if name == "spec":
-        return _settings_of_spec(json.loads(value))
+        return settings_of_spec(json.loads(value))
     return {} if name == "checkpoint" else {name: value}
 
 
-def _settings_of_spec(spec: dict[str, Any]) -> dict[str, Any]:
+def settings_of_spec(spec: dict[str, Any]) -> dict[str, Any]:
+    """What a training job must do, without what is its own among the runs of its study."""
     own = {"point", "recipe", "replicates"}
     recipe = spec["point"]["recipe_name"]
     return (
@@ -221,7 +238,7 @@ def _settings_of_spec(spec: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _code_here(key: str) -> str:
+def code_here(key: str) -> str:
     """The digest of the code here, for a key like "code of train, networks.cnn6"."""
     try:
         return code(*key.removeprefix("code of ").split(", ")).rpartition(": ")[2]
@@ -235,7 +252,8 @@ def _checksum(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _shown(values: set[str]) -> str:
+def shown(values: set[str]) -> str:
+    """Values of a setting in a message; long ones are not spelt out."""
     texts = (text if len(text) < 80 else "other text" for text in sorted(values))
     return " or ".join(texts)
 

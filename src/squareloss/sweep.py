@@ -26,6 +26,12 @@ def path_value(value: str | float) -> str:
     return text.removesuffix(".0")
 
 
+def point_path(point: Point) -> str:
+    """The folders of a point, `recipe=cnn6/wd=0.001/.../lr=0.03`, as the workflow names them."""
+    fields = point.model_dump()
+    return "/".join(f"{key}={path_value(fields[field])}" for key, field in POINT_KEYS.items())
+
+
 def points_of(study: Study, experiment: str) -> list[Point]:
     """Every point of an experiment's grids, in their order, each once."""
     points = []

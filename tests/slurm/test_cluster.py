@@ -4,7 +4,7 @@ import re
 
 from copies import STUDY, Copy
 
-from squareloss import cost, sweep
+from squareloss import configfiles, cost, sweep
 
 
 def test_the_study_gives_what_it_gives_without_a_cluster(copy, cluster, tmp_path_factory):
@@ -19,7 +19,7 @@ def test_the_study_gives_what_it_gives_without_a_cluster(copy, cluster, tmp_path
     assert {path.stem for path in figures} >= {"figure1", "figure2", "figure3", "figure8"}
     assert figures == local.files(".png")
 
-    study = cost.read([str(copy.folder / name) for name in ("config.yaml", *STUDY)])
+    study = configfiles.read([str(copy.folder / name) for name in ("config.yaml", *STUDY)])
     [need] = {cost.training_job(study, point) for point in sweep.runs_table(study)["point"]}
     jobs = [job for job in cluster.all_jobs() if job["Comment"].startswith("rule_train")]
     assert len(jobs) == 4

@@ -13,7 +13,7 @@ from squareloss import catalog, cost, sweep
 from squareloss.claims import SECTIONS
 from squareloss.code import code
 from squareloss.config import load
-from squareloss.duplicates import refuse_duplicates
+from squareloss.configfiles import refuse_duplicates
 from squareloss.errors import UserError
 from squareloss.spec import canonical_json
 

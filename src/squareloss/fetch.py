@@ -1,0 +1,194 @@
+"""Take finished runs from an archive in the place of training: `make fetch-results FROM=...`.
+
+    python -m squareloss.fetch --config config.yaml config/demo.yaml --source https://...
+
+The source is a folder that `squareloss.archive` made, or the address where its files lie: any web
+server, or a bucket that is open to read. A run is taken if what made it is what the study here asks
+for: the same settings and the same code. The others are named with the difference, and Snakemake
+trains them as if there were no archive. What is here never changes.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+import tarfile
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import urlopen
+
+from squareloss import merge, records
+from squareloss.archive import MANIFEST, RECORD, Manifest, Packed, jobs
+from squareloss.config import Study
+from squareloss.configfiles import read
+from squareloss.errors import UserError, run_stage
+from squareloss.spec import RunSpec, canonical_json
+
+TIMEOUT = 60  # seconds without a byte
+SHOWN = 6  # differences in a message
+
+Opener = Callable[[str], IO[bytes]]
+
+
+def opener(source: str) -> Opener:
+    """A function that opens a file of an archive by its name, or raises `UserError`."""
+
+    def open_file(name: str) -> IO[bytes]:
+        try:
+            if source.startswith(("http://", "https://")):
+                # The response is closed by whoever reads it.
+                return urlopen(f"{source.rstrip('/')}/{quote(name, safe='/=')}", timeout=TIMEOUT)
+            return (Path(source) / name).open("rb")
+        except HTTPError as error:
+            reason: object = f"{error.code} {error.reason}"
+        except URLError as error:
+            reason = error.reason
+        except OSError as error:
+            reason = error.strerror or error
+        raise UserError(f"FROM={source}: {name} could not be read: {reason}")
+
+    return open_file
+
+
+def manifest(open_file: Opener, source: str, study: Study) -> Manifest:
+    """What an archive says that it holds. Raises `UserError` unless it is one of `study`."""
+    with open_file(MANIFEST) as file:
+        text = file.read()
+    try:
+        found = Manifest.model_validate_json(text)
+    except ValueError:
+        raise UserError(
+            f"FROM={source}: {MANIFEST} is not what this version of squareloss writes"
+        ) from None
+    if found.study != study.study:
+        raise UserError(
+            f"FROM={source} holds the study {found.study}, and the config is that of "
+            f"{study.study}: name the study's own, e.g. CONFIG=config/demo.yaml"
+        )
+    return found
+
+
+def unpack(open_file: Opener, packed: Packed, clone: Path) -> None:
+    """Put the parts of one file of an archive, and their records, into the empty folder `clone`.
+
+    Nothing else that the file may hold is unpacked. Raises `UserError` if it is not what the
+    manifest says, to the byte, or lacks a part or its record.
+    """
+    local = clone / "packed"
+    try:
+        with open_file(packed.file) as remote, local.open("wb") as file:
+            shutil.copyfileobj(remote, file)
+    except HTTPException as error:
+        raise UserError(f"{packed.file}: the transfer broke off ({error}); fetch again") from None
+    with local.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != packed.sha256:
+            raise UserError(f"{packed.file} is damaged: not what {MANIFEST} lists; fetch again")
+    with tarfile.open(local) as tar:
+        for part in packed.parts:
+            targets = {part: clone / part, part + RECORD: records.record_path(clone, part)}
+            for name, target in targets.items():
+                try:
+                    member = tar.extractfile(name)
+                except KeyError:
+                    member = None
+                if member is None:
+                    raise UserError(f"{packed.file} lacks {name}")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with member, target.open("wb") as file:
+                    shutil.copyfileobj(member, file)
+    local.unlink()
+
+
+def differences(clone: Path, parts: tuple[str, ...], spec: RunSpec, study: Study) -> set[str]:
+    """In what settings and code of unpacked parts differ from what the study here asks for."""
+    asked = merge.settings_of_spec(json.loads(canonical_json(spec))) | {"delta": study.delta}
+    here = {key: str(value) for key, value in asked.items()}
+    there = merge.settings(clone, list(parts))
+    for key in there:
+        if key.startswith("code of "):
+            here[key] = merge.code_here(key)
+    return {
+        f"{key} is {merge.shown(values)} there and {here[key]} here"
+        for key, values in there.items()
+        if key in here and values != {here[key]}
+    }
+
+
+def fetch(source: str, target: Path, study: Study) -> dict[str, set[str]]:
+    """Take the runs of `study` that `target` lacks, each whole; returns why runs were not taken.
+
+    By run and block. Raises `UserError` for an archive that cannot be read or is damaged; what was
+    taken before stays, and the next start goes on from there.
+    """
+    merge.refuse_locked(target)
+    open_file = opener(source)
+    held = manifest(open_file, source, study)
+    prefix = f"{study.results}/{study.study}/"
+    differing: dict[str, set[str]] = {}
+    taken = here = 0
+    (target / ".snakemake").mkdir(exist_ok=True)
+    for run, spec in jobs(study).items():
+        packed = held.runs.get(run)
+        if packed is None:
+            continue
+        if not all(
+            part.startswith(prefix) and ".." not in Path(part).parts for part in packed.parts
+        ):
+            raise UserError(f"{packed.file} holds parts that do not belong below {prefix}")
+        if all(merge.Clones(target, target).here(part) for part in packed.parts):
+            here += 1
+            continue
+        with tempfile.TemporaryDirectory(dir=target / ".snakemake", prefix="fetch-") as folder:
+            clones = merge.Clones(Path(folder), target)
+            unpack(open_file, packed, clones.source)
+            reasons = differences(clones.source, packed.parts, spec, study)
+            lacking, own = merge.missing(clones, {run: list(packed.parts)})
+            if own:
+                reasons = {"it was trained here too"}
+            if reasons:
+                differing[run] = reasons
+                continue
+            size = merge.take(clones, lacking[run])
+            taken += 1
+            print(f"{study.study}: took {run}: {size / 1e6:.1f} MB", flush=True)
+    lacks = len(jobs(study)) - taken - here - len(differing)
+    print(
+        f"{study.study}: {taken} runs taken, {here} were here already, {len(differing)} are made "
+        f"otherwise, {lacks} are not in the archive"
+    )
+    return differing
+
+
+def summary(differing: dict[str, set[str]]) -> list[str]:
+    """One line a reason: how many runs were not taken for it."""
+    runs_of: dict[str, list[str]] = defaultdict(list)
+    for run, reasons in differing.items():
+        for reason in reasons:
+            runs_of[reason].append(run)
+    lines = [
+        f"not taken: {len(runs)} runs, as {reason}, e.g. {runs[0]}"
+        for reason, runs in sorted(runs_of.items(), key=lambda item: -len(item[1]))
+    ]
+    more = [f"and {len(lines) - SHOWN} more reasons"] if len(lines) > SHOWN else []
+    return lines[:SHOWN] + more
+
+
+def main() -> None:
+    """Command line of `make fetch-results`."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--config", nargs="+", required=True, help="config.yaml and its overlays")
+    parser.add_argument("--source", required=True, help="folder or address of the archive")
+    arguments = parser.parse_args()
+    differing = fetch(arguments.source, Path(), read(arguments.config))
+    for line in summary(differing):
+        print(line)
+
+
+if __name__ == "__main__":
+    run_stage(main)
