@@ -1,5 +1,6 @@
 """Bounds against their formulas by hand, and layers against the matrices they apply."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -13,6 +14,8 @@ from squareloss.layers import forward
 from squareloss.metrics.lead import lead
 from squareloss.metrics.operators import (
     copies,
+    degrees,
+    input_share,
     overlap,
     sides,
     spectral_complexity,
@@ -21,7 +24,13 @@ from squareloss.metrics.operators import (
 )
 from squareloss.tables.aggregate import BOUND_COLUMNS
 from squareloss.tables.bounds import BOUNDS as TABLE
-from squareloss.theory.bounds import BOUNDS, Measures, evaluate_bounds, rademacher_peeling
+from squareloss.theory.bounds import (
+    BOUNDS,
+    Measures,
+    evaluate_bounds,
+    rademacher_peeling,
+    rademacher_sparse,
+)
 
 NETWORK = Measures(
     rho=10.0,
@@ -33,6 +42,9 @@ NETWORK = Measures(
     margin=1.5,
     copies=(1, 2, 4),
     overlap=9.0,
+    degrees=(4, 4, 3),
+    input_share=0.25,
+    pools=False,
     rank_shares=(1.0, 1.0, 1.0),
     spectral_complexity=200.0,
     parameters=1000,
@@ -101,6 +113,54 @@ def test_patches_that_do_not_overlap_are_used_once():
     assert overlap((Conv(4), Conv(4, stride=2), Linear(2)), 1000) == pytest.approx(9, rel=1e-2)
 
 
+@given(kernels=st.lists(st.integers(1, 3), min_size=1, max_size=2), side=st.integers(5, 8))
+def test_degrees_are_the_positions_that_a_unit_looks_at(kernels, side):
+    layers = (*(Conv(2, kernel=kernel) for kernel in kernels), Linear(3), Linear(2))
+    generator = torch.Generator().manual_seed(0)
+    found, place = [], side
+    for layer, shape in zip(layers, weight_shapes(layers, 2, side), strict=True):
+        weight = torch.randn(shape, dtype=torch.float64, generator=generator)
+        if isinstance(layer, Conv):
+            looks = matrix(layer, weight, 2, place).view(-1, 2, place**2)
+            place = layer.side(place)
+        else:
+            looks = weight.view(shape[0], -1, place**2)
+            place = 1
+        found.append(int((looks != 0).any(1).sum(1).max()))
+    assert degrees(layers, side) == tuple(found)
+    assert degrees((Linear(3), Linear(2)), side) == (1, 1)  # the image is one input
+
+
+def test_the_input_share_is_that_of_the_largest_pixel():
+    x = torch.zeros(2, 2, 4, 4)
+    x[0, :, 1, 2] = torch.tensor([3.0, 4.0])  # 25 of the first image's 26
+    x[0, 0, 0, 0] = 1.0
+    x[1, 0, 1, 2] = 1.0  # and 1 of the second's
+    assert input_share((Conv(3), Linear(2)), x) == pytest.approx(13 / 26)
+    assert input_share((Linear(2),), x) == pytest.approx(27 / 2 / 26)
+
+
+@given(seed=st.integers(0, 1000), n=st.integers(1, 6), patches=st.integers(1, 3))
+@settings(max_examples=30)
+def test_no_network_correlates_with_random_signs_by_more_than_the_sparse_complexity(
+    seed, n, patches
+):
+    """Two layers, one kernel of two pixels: sup and mean over all signs, from all angles.
+
+    sup over ||w|| = ||k|| = 1 of sum_i s_i sum_j w_j relu(k x_ij) is that over k of the norm over
+    j of sum_i s_i relu(k x_ij).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, patches, 2, dtype=torch.float64, generator=generator)
+    angles = torch.linspace(0, 2 * math.pi, 721, dtype=torch.float64)
+    kernels = torch.stack([angles.cos(), angles.sin()])
+    hidden = (x @ kernels).relu()  # (n, patches, angles)
+    signs = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=n)), dtype=torch.float64)
+    sup = torch.einsum("sn,npa->spa", signs, hidden).norm(dim=1).max(dim=1).values
+    share = x.square().sum(0).max() / n  # one pixel a position; images of norm 1 at most, here 1
+    assert sup.mean() / n <= rademacher_sparse((2, patches), share.item(), n)
+
+
 def test_the_lead_is_over_the_best_other():
     f = torch.tensor([[1.0, 3.0, 2.0], [5.0, 0.0, 4.5]])
     assert lead(f, torch.tensor([1, 0])).tolist() == [1.0, 0.5]
@@ -125,6 +185,11 @@ def test_every_bound_by_hand():
     printed = 500 * 8  # 2^(L(L+1)/4) = 2^3
     confidence = 3 * math.sqrt(math.log(2 * (printed + 1) ** 2 / 0.05) / 20000)
     assert values["eq25_printed"] == pytest.approx(2 * (printed + 1) * 8 / 100 + confidence)
+    # R = sqrt(48 / 4 / 10^4) (1 + sqrt(2 (2 log 2 + log 48)))
+    sparse = math.sqrt(12) / 100 * (1 + math.sqrt(2 * math.log(4 * 48)))
+    confidence = 3 * math.sqrt(math.log(2 * 501**2 / 0.05) / 20000)
+    assert values["sparse"] == pytest.approx(1002 * sparse + confidence)
+    assert math.isnan(BOUNDS["sparse"].formula(replace(NETWORK, pools=True)))
     bartlett = 50 * 200 * math.log(64) / (1.5 * 100) + math.sqrt(math.log(20) / 10000)
     assert values["bartlett"] == pytest.approx(bartlett)
     dimension = 1000 * 3 * math.log(1000) + math.log(20)

@@ -20,9 +20,11 @@ KILLS = int(os.environ.get("KILLS", "5"))
 MOMENTS = max(1, KILLS // 50)  # of each kind of job
 QUICK = ("extract", "claims.report")  # the kinds of a quick run, where KILLS is small
 METRICS = ["metrics/margins", "metrics/collapse", "metrics/layers", "metrics/bounds"]
-ENDS = ["aggregate", "figures", "tables", "claims"]
+AGGREGATES = ["aggregate/figure*", "aggregate/layers"]  # the rest of the folder is `small`'s
+ENDS = [*AGGREGATES, "figures", "tables", "claims"]
 # A job's module, and what to remove so that Snakemake runs it again: what depends on it, too.
 JOBS = {
+    "small": ["aggregate/[!fl]*", "claims"],
     "data.prepare": ["data", "runs", "metrics", *ENDS],
     "train": ["runs", "metrics", *ENDS],
     "extract": [*METRICS, *ENDS],
@@ -80,8 +82,9 @@ def disturb(folder, module, number, at_job, delay):
 
 def removed(folder, module):
     """Remove what a kind of job makes, and what depends on it."""
-    for place in JOBS[module]:
-        shutil.rmtree(folder / "results/tiny" / place, ignore_errors=True)
+    for pattern in JOBS[module]:
+        for place in (folder / "results/tiny").glob(pattern):
+            shutil.rmtree(place) if place.is_dir() else place.unlink()
 
 
 @pytest.mark.parametrize("module", JOBS if KILLS >= 25 else QUICK)

@@ -71,6 +71,12 @@ def test_a_second_run_does_nothing(study):
     assert digests(study) == before
 
 
+@pytest.mark.parametrize("deployment", ["conda", "apptainer"])
+def test_how_software_is_deployed_reruns_nothing(study, deployment):
+    """No rule has an environment of its own, so nothing is installed and nothing depends on it."""
+    assert planned(study, "--sdm", deployment) == {}
+
+
 def test_touching_every_file_reruns_nothing(study):
     for path in study.rglob("*"):
         if path.is_file() and ".snakemake" not in path.parts:

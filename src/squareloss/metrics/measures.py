@@ -2,8 +2,16 @@
 
 from torch import Tensor
 
-from squareloss.architecture import Layer
-from squareloss.metrics.operators import copies, overlap, sides, spectral_complexity, widest
+from squareloss.architecture import Conv, Layer
+from squareloss.metrics.operators import (
+    copies,
+    degrees,
+    input_share,
+    overlap,
+    sides,
+    spectral_complexity,
+    widest,
+)
 from squareloss.snapshots import Snapshot
 from squareloss.theory.bounds import Measures
 
@@ -33,6 +41,9 @@ def measures(
         margin=snapshot.rho * least_lead,
         copies=tuple(copies(k, s) for k, s in zip(layers, sides(layers, side), strict=True)),
         overlap=overlap(layers, side),
+        degrees=degrees(layers, side),
+        input_share=input_share(layers, train_x),
+        pools=any(isinstance(layer, Conv) and layer.pool > 1 for layer in layers),
         rank_shares=tuple(
             rank / min(weight.flatten(1).shape) for rank, weight in zip(ranks, weights, strict=True)
         ),

@@ -30,6 +30,35 @@ def copies(layer: Layer, side: int) -> int:
     return ((side - layer.kernel) // layer.stride + 1) ** 2 if isinstance(layer, Conv) else 1
 
 
+def degrees(layers: Sequence[Layer], side: int) -> tuple[int, ...]:
+    """From how many positions each layer takes its input: k^2 pixels, or all that a map has.
+
+    A dense layer takes one input vector from another dense layer, or from the image.
+    """
+    found, positions = [], 1
+    for layer in layers:
+        if isinstance(layer, Conv):
+            found.append(layer.kernel**2)
+            side = layer.side(side)
+            positions = side**2
+        else:
+            found.append(positions)
+            positions = 1
+    return tuple(found)
+
+
+def input_share(layers: Sequence[Layer], x: Tensor) -> float:
+    """Mean square norm of what one input position of the first layer holds, over max ||x||^2.
+
+    A position is a pixel with its channels, that with the largest mean; the whole image if the
+    first layer is dense. `x`: (N, channels, side, side).
+    """
+    squares = x.double().square()
+    largest = squares.sum((1, 2, 3)).max()
+    held = squares.sum(1) if isinstance(layers[0], Conv) else squares.sum((1, 2, 3))
+    return float(held.mean(0).max() / largest)
+
+
 def overlap(layers: Sequence[Layer], side: int) -> float:
     """Mean number of patches that hold a pixel, K / (K - O) on a large image, of the layer with
     the most; 1 if no layer's patches overlap.

@@ -53,6 +53,9 @@ class Measures:
     margin: float  # smallest f_y - max_(c != y) f_c of f_W on the training set
     copies: tuple[int, ...]  # positions at which each layer applies its kernel; 1 if dense
     overlap: float  # K / (K - O): in how many patches of a layer a pixel is, at most
+    degrees: tuple[int, ...]  # from how many positions each layer takes its input
+    input_share: float  # mean square norm of the largest input position, over max ||x||^2
+    pools: bool  # whether a layer is followed by max-pooling
     rank_shares: tuple[float, ...]  # r / n of each layer's V_k
     spectral_complexity: float  # R_A of Bartlett et al., layers as the matrices they apply
     parameters: int
@@ -114,6 +117,24 @@ def bound_theorem7(m: Measures) -> float:
     """Eq. (16) with log(rho + 1), each layer's share of R times sqrt(r / n) (Theorem 7)."""
     shares = sqrt(prod(m.rank_shares))
     return theorem3(m.norm, shares * rademacher_peeling(m.layers, m.n), m.n, m.delta)
+
+
+def rademacher_sparse(degrees: tuple[int, ...], input_share: float, n: int) -> float:
+    """Rademacher complexity of convolutional networks of product norm 1, kernels counted once.
+
+    sqrt(prod_l d_l share / N) (1 + sqrt(2 ((L - 1) log 2 + sum_l log d_l))), for layers that take
+    their input from d_l positions: docs/bounds.md derives it. For dense layers, d_l = 1, it is
+    Golowich et al.'s with L - 1 in the place of L.
+    """
+    logarithms = (len(degrees) - 1) * log(2) + sum(log(degree) for degree in degrees)
+    return sqrt(prod(degrees) * input_share / n) * (1 + sqrt(2 * logarithms))
+
+
+def bound_sparse(m: Measures) -> float:
+    """Theorem 3 with `rademacher_sparse`; NaN for max-pooling, to which it does not extend."""
+    if m.pools:
+        return nan
+    return theorem3(m.norm, rademacher_sparse(m.degrees, m.input_share, m.n), m.n, m.delta)
 
 
 def bound_golowich(m: Measures) -> float:
@@ -233,6 +254,14 @@ BOUNDS = {
             "eq16_eq12 with a factor sqrt(r/n) a layer",
             "stated without proof",
             bound_theorem7,
+        ),
+        Bound(
+            "sparse",
+            "sparse, patches of pixels",
+            "after Galanti et al. 2023",
+            "bound for compositionally sparse networks",
+            "a theorem, derived in docs/bounds.md",
+            bound_sparse,
         ),
         Bound(
             "golowich",
