@@ -10,13 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squareloss.architecture import Linear, build, weight_shapes
+from squareloss.architecture import Conv, Linear, build, weight_shapes
 from squareloss.evaluate import distribution, margins, moments, targets
 from squareloss.layers import activations, forward
 from squareloss.metrics import layerwise as layerwise_module
+from squareloss.metrics import used as used_module
 from squareloss.metrics.collapse import class_means, collapse
 from squareloss.metrics.layerwise import layerwise
 from squareloss.metrics.rank import distance, layer_metrics
+from squareloss.metrics.used import used_shares
 from squareloss.tables.collapse import COLLAPSE
 from squareloss.tables.layers import COLLAPSE as LAYER_COLLAPSE
 from squareloss.tables.layers import LAYERS
@@ -70,6 +72,8 @@ def test_exact_simplex_has_collapsed(classes):
     result = collapse_of(h, 7 * vertices @ span, labels)
     # Lemma 5's alignment is of features that have a mean; the others are measures of collapse.
     del result["lemma5_alignment"]
+    assert result.pop("least_squares_cosine") == pytest.approx(1)
+    assert result.pop("classifier_in_means") == pytest.approx(1)
     assert result == pytest.approx(dict.fromkeys(result, 0.0), abs=1e-10)
 
 
@@ -123,6 +127,15 @@ def test_collapse_against_brute_force(seed, classes, p):
     assert result["nc3"] == pytest.approx(np.sqrt((gap**2).sum()))
     assert result["nc3_squared"] == pytest.approx((gap**2).sum())
 
+    best = np.linalg.lstsq(h, np.eye(classes)[labels] - 1 / classes, rcond=1e-2)[0]  # (p, C)
+    cosine = (best.T * w).sum() / np.sqrt((best**2).sum() * (w**2).sum())
+    assert result["least_squares_cosine"] == pytest.approx(cosine)
+    gap = best / np.sqrt((best**2).sum()) - m / np.sqrt((m**2).sum())
+    assert result["nc3_least_squares"] == pytest.approx(np.sqrt((gap**2).sum()))
+    outside = w.T - np.array(means).T @ np.linalg.lstsq(np.array(means).T, w.T, rcond=None)[0]
+    share = 1 - (outside**2).sum() / (w**2).sum()
+    assert result["classifier_in_means"] == pytest.approx(share)
+
 
 def test_nc1_of_two_classes_by_hand():
     # mu_c = (+-2, 0), so Sigma_B = diag(4, 0) and only the spread along the first axis counts.
@@ -139,6 +152,16 @@ def test_classes_weigh_the_same_when_they_are_not_balanced():
     result = collapse_of(several, np.eye(2), [0, 0, 1, 1, 0, 0, 0, 0])
     assert result["nc1_trace"] == pytest.approx(expected["nc1_trace"])
     assert result["nc1"] == pytest.approx(expected["nc1"])
+
+
+def test_least_squares_turns_away_from_the_scatter_within_classes():
+    """Two classes at (+-1, 0) that scatter along (1, 1): the classifier is across it, not dual."""
+    h = np.array([[1.0, 0.0], [3.0, 2.0], [-1.0, -2.0], [-1.0, 0.0], [1.0, 2.0], [-3.0, -2.0]])
+    across = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    result = collapse_of(h, across, [0, 0, 0, 1, 1, 1])
+    assert result["least_squares_cosine"] == pytest.approx(1)
+    assert result["nc3"] == pytest.approx(math.sqrt(2 - math.sqrt(2)))  # 45 degrees off the means
+    assert result["nc3_least_squares"] == pytest.approx(result["nc3"])
 
 
 def test_nc4_is_the_share_that_another_mean_is_nearer_to():
@@ -234,6 +257,30 @@ def test_collapse_by_layer_of_diverged_networks_is_nan(conv_net):
         assert all(math.isnan(value) for value in row.values())
 
 
+@pytest.mark.parametrize("first", [Conv(4, stride=3), Linear(16)])
+def test_what_inputs_use_of_dense_layers_by_brute_force(first, monkeypatch):
+    """Three images, often: no layer has inputs along more than three directions."""
+    layers = (first, Linear(8), Linear(3))
+    generator = torch.Generator().manual_seed(0)
+    weights = [torch.randn(shape, generator=generator) for shape in weight_shapes(layers, 1, 9)]
+    x = torch.randn(3, 1, 9, 9, generator=generator).repeat(20, 1, 1, 1)
+    shares = used_shares(layers, weights, (), x)
+    inputs = [x, *activations(layers, weights, x)]
+    for layer, h, weight, share in zip(layers, inputs, weights, shares, strict=False):
+        if isinstance(layer, Conv):
+            assert math.isnan(share)
+            continue
+        _, s, directions = np.linalg.svd(h[:3].flatten(1).double().numpy())
+        kept = directions[: len(s)][s > 1e-2 * s.max()]
+        w = weight.double().numpy()
+        assert share == pytest.approx(((w @ kept.T) ** 2).sum() / (w**2).sum())
+        assert 0 < share < 1
+    monkeypatch.setattr(used_module, "BATCH", 7)
+    assert used_shares(layers, weights, (), x)[1:] == pytest.approx(shares[1:])
+    gone = [torch.full_like(weight, math.nan) for weight in weights]
+    assert all(math.isnan(share) for share in used_shares(layers, gone, (), x))
+
+
 def with_singular_values(rng, s, rows, columns):
     u, v = orthonormal(rng, rows, len(s)), orthonormal(rng, columns, len(s))
     return torch.tensor(u @ np.diag(s) @ v.T)
@@ -256,7 +303,7 @@ def test_layer_metrics_of_known_singular_values():
             "rank_4e-2": 3,
         }
     )
-    others = {"layer", "update_norm", "step_norm", "distance"}
+    others = {"layer", "update_norm", "step_norm", "distance", "used_share"}
     others |= {f"{prefix}{name}" for prefix in ("", "test_") for name, *_ in LAYER_COLLAPSE}
     assert others | result.keys() == {column.name for column in LAYERS.columns}
 

@@ -23,6 +23,7 @@ from squareloss.metrics.layerwise import layerwise
 from squareloss.metrics.lead import lead
 from squareloss.metrics.measures import measures
 from squareloss.metrics.rank import distance, layer_metrics
+from squareloss.metrics.used import used_shares
 from squareloss.snapshots import Snapshot, open_snapshots
 from squareloss.spec import RunSpec, read_spec
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
@@ -57,6 +58,7 @@ def snapshot_rows(
     collapsed = layerwise(
         layers, weights, snapshot.running, (train_x, labels), (test_x, test_labels)
     )
+    used = used_shares(layers, weights, snapshot.running, train_x)
     return {
         MARGINS.name: [
             {
@@ -78,7 +80,8 @@ def snapshot_rows(
             }
             | row
             | after
-            for k, (weight, first, update, step, row, after) in enumerate(
+            | {"used_share": share}
+            for k, (weight, first, update, step, row, after, share) in enumerate(
                 zip(
                     snapshot.weights,
                     start.weights,
@@ -86,6 +89,7 @@ def snapshot_rows(
                     snapshot.step_norm,
                     found,
                     collapsed,
+                    used,
                     strict=True,
                 ),
                 start=1,

@@ -105,6 +105,32 @@ def duality_gap(w_last: Tensor, means: Tensor) -> float:
     return (w_last / w_last.norm() - m / m.norm()).norm().item()
 
 
+def least_squares(h: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """The classifier (C, p) of least norm that fits one-hot labels, centred over the C outputs.
+
+    By least squares on the features `h` (N, p), but for their directions with a singular value
+    below 1e-2 of the largest, 1e-4 of its variance: rounding and chance fill them. Where features
+    have collapsed it is proportional to the centred class means of equal norms, so NC3 holds; where
+    they have not, it is turned away from within-class scatter. NaN if `h` is not finite.
+    """
+    if not h.isfinite().all():
+        return torch.full((classes, h.shape[1]), nan, dtype=h.dtype)
+    targets = torch.eye(classes, dtype=h.dtype)[labels] - 1 / classes
+    squares, directions = torch.linalg.eigh(h.T @ h)  # of the singular values
+    kept = squares > 1e-4 * squares.max()
+    fitted = directions[:, kept] / squares[kept] @ directions[:, kept].T
+    return targets.T @ h @ fitted
+
+
+def in_span(w_last: Tensor, vectors: Tensor) -> float:
+    """Share of ||W||_F^2 that lies in the span of `vectors` (k, p); between 0 and 1."""
+    if not vectors.isfinite().all():
+        return nan
+    _, s, vt = torch.linalg.svd(vectors, full_matrices=False)
+    directions = vt[s > 1e-10 * s.max()]
+    return ((w_last @ directions.T).norm() / w_last.norm()).square().item()
+
+
 def nearest_mean_disagreement(h: Tensor, means: Tensor, predictions: Tensor) -> float:
     """Share of samples whose predicted class (N,) is not that of the nearest mean (NC4)."""
     # Expanding the square would be faster, but loses all digits where features have collapsed.
@@ -164,6 +190,7 @@ def collapse(h: Tensor, w_last: Tensor, labels: Tensor, predictions: Tensor) -> 
     within, between = within_trace(residuals, labels, classes), between_trace(means)
     nc1 = within_trace(residuals @ whitening(means), labels, classes) if between else nan
     nc3 = duality_gap(w_last, means)
+    best = least_squares(h, labels, classes)
     return {
         "nc1": nc1,
         "nc1_per_class": nc1 / classes,
@@ -176,6 +203,9 @@ def collapse(h: Tensor, w_last: Tensor, labels: Tensor, predictions: Tensor) -> 
         "cdnv": cdnv(means, class_means(residuals.square().sum(1), labels, classes)),
         "nc3": nc3,
         "nc3_squared": nc3**2,
+        "nc3_least_squares": duality_gap(best, means),
+        "least_squares_cosine": ((w_last * best).sum() / w_last.norm() / best.norm()).item(),
+        "classifier_in_means": in_span(w_last, means),
         "nc4": nearest_mean_disagreement(h, means, predictions),
         "lemma5_change": rotation_change(h, w_last),
         "lemma5_alignment": alignment(h, w_last, labels),

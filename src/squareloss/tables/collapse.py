@@ -32,6 +32,16 @@ COLLAPSE = Table(
         Column(
             "nc3_squared", "float64", "1", "its square, as Papyan, Han and Donoho (2020) have it"
         ),
+        Column(
+            "nc3_least_squares",
+            "float64",
+            "1",
+            "nc3 of the least-squares classifier of the same features (directions above 1e-2)",
+        ),
+        Column(
+            "least_squares_cosine", "float64", "1", "cosine of W with that least-squares classifier"
+        ),
+        Column("classifier_in_means", "float64", "1", "share of ||W||^2 in the span of the mu_c"),
         Column("nc4", "float64", "1", "share whose prediction is not the nearest class mean"),
         Column(
             "lemma5_change",

@@ -37,5 +37,12 @@ LAYERS = Table(
             for prefix, images in (("", "training"), ("test_", "test"))
             for name, meaning, source in COLLAPSE
         ),
+        Column(
+            "used_share",
+            "float64",
+            "1",
+            "share of ||W_k||^2 in directions that hold over 1e-4 of the largest variance of its "
+            "inputs; NaN for convolutions",
+        ),
     ),
 )
