@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch f
 def test_the_replayed_step_is_the_step(split, make_spec, normalization):
     spec = make_spec(device="cuda", normalization=normalization, replicates=(0,))
     recorded, plain = (prepare(spec, split).replicates[0] for _ in range(2))
-    plain.on_gpu = False  # the same device, without the recording
+    plain.take_step = plain.step  # the same device, without the recording
     for epoch in (1, 2):
         for replicate in (recorded, plain):
             replicate.train_epoch(epoch)

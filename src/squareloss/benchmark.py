@@ -35,11 +35,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from squareloss.architecture import Conv, build, flops_per_sample, weight_shapes
 from squareloss.checkpoint import Block
 from squareloss.data.split import Split
+from squareloss.device import choose_device
 from squareloss.engine import PRODUCTS, tf32
 from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.spec import Point, Recipe, RunSpec
-from squareloss.train import choose_device, prepare
+from squareloss.train import prepare
 
 CORES = len(os.sched_getaffinity(0))
 PRODUCT_SIDE = {"cpu": 2048, "cuda": 8192}

@@ -3,12 +3,13 @@
 The whole data set lies on the device and batches are index lists. A step is the forward pass, the
 gradients, the step of SGD and the parametrisation's own part; it never waits for the device. On a
 GPU the step is recorded once as a CUDA graph and replayed, every replicate on a stream of its own:
-replicates overlap, and each runs the same kernels alone or in company.
+replicates overlap, and each runs the same kernels alone or in company. `squareloss.device` does
+without any of that where it fails.
 """
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from torch import Tensor
 from squareloss import snapshots
 from squareloss.architecture import build, weight_shapes
 from squareloss.data.split import Split, inputs
+from squareloss.device import RecordedStep, Settings, own_stream
 from squareloss.evaluate import LOSSES, distribution, error, margins, moments, targets
 from squareloss.layers import forward
 from squareloss.normalize import Model, product_norm
@@ -28,7 +30,6 @@ from squareloss.optimize import initial_weight, learning_rate, rho_penalty, set_
 from squareloss.spec import RunSpec, stream
 
 EVALUATION_BATCH = 500  # images in a forward pass; bounds its memory and changes no result
-WARM_UP = 3  # steps before a recording, in which libraries choose algorithms and allocate memory
 # The precision of the matrix products in a training step. The weights that are kept and whatever is
 # measured have float32, or float64.
 PRODUCTS = {
@@ -115,12 +116,14 @@ def tf32(wanted: bool) -> Iterator[None]:
 class Replicate:
     """One replicate of a run: where its training stands, and what it has left so far."""
 
-    def __init__(self, spec: RunSpec, data: TrainingData, replicate: int) -> None:
+    def __init__(
+        self, spec: RunSpec, data: TrainingData, replicate: int, settings: Settings
+    ) -> None:
         recipe, point = spec.recipe, spec.point
         self.spec, self.data, self.replicate = spec, data, replicate
         self.model = initial_model(spec, data, replicate)
         self.optimizer = sgd(
-            self.model.parameters(), recipe, point.learning_rate, point.weight_decay
+            self.model.parameters(), recipe, point.learning_rate, point.weight_decay, settings
         )
         # The stream depends on N and the batch size alone, so that runs which differ in anything
         # else see the same batches.
@@ -133,9 +136,18 @@ class Replicate:
         self.before: list[Tensor] = []  # V_k one epoch before a snapshot
         self.way: list[Tensor] = []  # of each step since: how far it took every V_k, (L,)
         self.rate = point.learning_rate
-        self.on_gpu = data.train_x.is_cuda
-        self.stream = torch.cuda.Stream() if self.on_gpu else None
-        self.recordings: dict[int, tuple[Tensor, torch.cuda.CUDAGraph]] = {}
+        self.stream = own_stream(settings)
+        self.take_step: Callable[[Tensor], None] = self.step
+        if settings.recorded and self.stream is not None:
+            self.take_step = RecordedStep(
+                self.step,
+                state=lambda: list(self._tensors().values()),
+                restored=self.model.parameters_to_weights,
+                stream=self.stream,
+            )
+        # Kept until the next epoch: the memory of a tensor that is let go may be given to another
+        # stream while this one has still to read it.
+        self.batches: tuple[Tensor, ...] = ()
 
         self.epoch = -1  # the last one measured; 0 is before the first step
         self.rows: list[Row] = []
@@ -172,9 +184,9 @@ class Replicate:
         recipe, point = self.spec.recipe, self.spec.point
         n = len(self.labels)
         order = torch.randperm(n, generator=self.order).to(self.labels.device)
-        batches = order.split(point.batch_size)
+        self.batches = order.split(point.batch_size)
         full_batch = recipe.optimizer == "gd"
-        steps = 1 if full_batch else len(batches)
+        steps = 1 if full_batch else len(self.batches)
         if self.stream is not None:
             # The data and the weights from a checkpoint were written on the stream that this is
             # called from; this replicate's stream must not read them before.
@@ -187,17 +199,16 @@ class Replicate:
                 # The gradient of the whole set is the sum of the batches' gradients, each weighted
                 # by its share of the samples.
                 self._set_rate(epoch, 0, steps)
-                parts = (self.gradients(batch, len(batch) / n) for batch in batches)
+                parts = (self.gradients(batch, len(batch) / n) for batch in self.batches)
                 gradients = [torch.stack(part).sum(0) for part in zip(*parts, strict=True)]
                 self.update(gradients)
                 if kept:
                     self.way.append(self._moved(self.before))
                 return
-            step = self._replay if self.on_gpu else self.step
-            for i, batch in enumerate(batches):
+            for i, batch in enumerate(self.batches):
                 self._set_rate(epoch, i, steps)
                 here = self.directions() if kept else []
-                step(batch)
+                self.take_step(batch)
                 if kept:
                     self.way.append(self._moved(here))
 
@@ -220,25 +231,6 @@ class Replicate:
         if rate != self.rate:
             set_rate(self.optimizer, rate)
             self.rate = rate
-
-    def _replay(self, batch: Tensor) -> None:
-        """`step` as a CUDA graph, recorded when a batch of this size first comes."""
-        if len(batch) not in self.recordings:
-            index, graph = batch.clone(), torch.cuda.CUDAGraph()
-            state = list(self._tensors().values())
-            before = [tensor.detach().clone() for tensor in state]
-            for _ in range(WARM_UP):
-                self.step(index)
-            with torch.cuda.graph(graph, stream=self.stream):
-                self.step(index)
-            with torch.no_grad():
-                for tensor, value in zip(state, before, strict=True):
-                    tensor.copy_(value)
-            self.model.parameters_to_weights()
-            self.recordings[len(batch)] = index, graph
-        index, graph = self.recordings[len(batch)]
-        index.copy_(batch)
-        graph.replay()
 
     @torch.no_grad()
     def directions(self) -> list[Tensor]:
@@ -343,5 +335,6 @@ class Block:
     """The replicates of one job, and how long they have trained."""
 
     replicates: dict[int, Replicate]
+    on_gpu: bool = False
     seconds: float = 0.0  # in training steps, of all replicates
     samples: int = 0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from squareloss.device import CPU, Settings
 from squareloss.spec import Recipe, Schedule
 
 
@@ -46,21 +47,25 @@ def learning_rate(
 
 
 def sgd(
-    parameters: Sequence[Tensor], recipe: Recipe, learning_rate: float, weight_decay: float
+    parameters: Sequence[Tensor],
+    recipe: Recipe,
+    learning_rate: float,
+    weight_decay: float,
+    settings: Settings = CPU,
 ) -> torch.optim.SGD:
     """SGD with momentum. The penalty lambda rho_top^2 belongs to the loss (`rho_penalty`); with
     `weight_decay_on: weights` it is lambda ||.||^2 of every parameter, whose gradient is
     2 lambda times the parameter.
     """
     decay = 2 * weight_decay if recipe.weight_decay_on == "weights" else 0.0
-    on_gpu = parameters[0].is_cuda
+    device = parameters[0].device
     optimizer = torch.optim.SGD(
         parameters,
         # A recorded CUDA graph reads the rate from the device.
-        lr=torch.tensor(learning_rate, device=parameters[0].device) if on_gpu else learning_rate,
+        lr=torch.tensor(learning_rate, device=device) if settings.recorded else learning_rate,
         momentum=recipe.momentum,
         weight_decay=decay,
-        fused=True,
+        fused=settings.fused,
     )
     for p in parameters:
         # PyTorch would make the buffer in the first step. Zeros from the start give the same step,

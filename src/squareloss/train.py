@@ -16,7 +16,9 @@ import platform
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ import squareloss
 from squareloss import checkpoint
 from squareloss.checkpoint import Keeper
 from squareloss.data.split import Split, read_split
+from squareloss.device import Settings, choose_device, working
 from squareloss.engine import Block, Replicate, Row, load_data
 from squareloss.errors import UserError, run_stage
 from squareloss.files import discard_partial, whole
@@ -36,29 +39,24 @@ from squareloss.tables.history import HISTORY
 LOG_LINES = 20  # of a replicate, where no terminal shows a progress bar
 
 
-def choose_device(name: str) -> torch.device:
-    """`auto` is the GPU where there is one. Raises `UserError` for a GPU that is not there."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("config: device: cuda, and PyTorch finds no GPU here; allowed: auto, cpu")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
 def prepare(spec: RunSpec, split: Split) -> Block:
     """The untrained replicates of a block, on their device."""
     torch.set_num_threads(spec.threads)
     device = choose_device(spec.device)
-    if device.type == "cuda":
-        # This must be set before the first matrix product. Without it, streams may share a
-        # workspace of cuBLAS, and sums would vary from run to run.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-        # Deterministic mode fills each new tensor, 77 times a step of cnn6. That is not needed
-        # here: no tensor is read before it is written.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    settings = Settings.of(device)
     data = load_data(spec, split, device)
-    return Block({r: Replicate(spec, data, r) for r in spec.replicates})
+    if settings.gpu:
+
+        def rehearsal(settings: Settings) -> None:
+            """One step of a replicate that is then forgotten."""
+            settings = replace(settings, streams=False)
+            replicate = Replicate(spec, data, spec.replicates[0], settings)
+            replicate.step(torch.arange(min(spec.point.batch_size, spec.point.n_train)).to(device))
+            torch.cuda.synchronize()
+
+        settings = working(settings, rehearsal)
+    replicates = {r: Replicate(spec, data, r, settings) for r in spec.replicates}
+    return Block(replicates, settings.gpu)
 
 
 def train(block: Block, epochs: int, pause: Callable[[], None] = lambda: None) -> None:
@@ -67,9 +65,8 @@ def train(block: Block, epochs: int, pause: Callable[[], None] = lambda: None) -
     `pause` is called whenever all replicates are between two epochs of theirs.
     """
     replicates = list(block.replicates.values())
-    on_gpu = replicates[0].on_gpu
     # A GPU works on all replicates at once; on a CPU it is as fast to train them in turn.
-    groups = [replicates] if on_gpu else [[replicate] for replicate in replicates]
+    groups = [replicates] if block.on_gpu else [[replicate] for replicate in replicates]
     terminal = sys.stderr.isatty()
     bar = tqdm(total=epochs * len(replicates), unit="epoch", disable=not terminal)
     bar.update(sum(max(0, replicate.epoch) for replicate in replicates))
@@ -82,7 +79,7 @@ def train(block: Block, epochs: int, pause: Callable[[], None] = lambda: None) -
             for replicate in behind if epoch else []:
                 replicate.train_epoch(epoch)
                 block.samples += len(replicate.labels)
-            if on_gpu:
+            if block.on_gpu:
                 torch.cuda.synchronize()
             block.seconds += time.perf_counter() - start
             for replicate in behind:
@@ -125,12 +122,11 @@ def history_rows(replicate: Replicate) -> list[Row]:
 def record(spec: RunSpec, block: Block, wall: float) -> Row:
     """What run.json says: the spec, how each replicate went, and on what."""
     diverged_at = {str(r): replicate.diverged_at for r, replicate in block.replicates.items()}
-    on_gpu = next(iter(block.replicates.values())).on_gpu
     return {
         "spec": spec.model_dump(),
         "diverged_at": diverged_at,
         "diverged": any(epoch is not None for epoch in diverged_at.values()),
-        "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+        "device": torch.cuda.get_device_name() if block.on_gpu else "cpu",
         "threads": spec.threads,
         "wall_seconds": round(wall, 3),
         "samples_per_second": round(block.samples / block.seconds, 1) if block.samples else None,
@@ -139,6 +135,18 @@ def record(spec: RunSpec, block: Block, wall: float) -> Row:
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
+
+
+@contextmanager
+def out_of_memory_explained(spec: RunSpec) -> Iterator[None]:
+    """Turn PyTorch's error into a `UserError` that says what to lower."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise UserError(
+            f"out of device memory: {len(spec.replicates)} replicates with batches of "
+            f"{spec.point.batch_size} do not fit; lower block_size or batch_size"
+        ) from None
 
 
 def whereabouts() -> str:
@@ -160,7 +168,9 @@ def main() -> None:
     with checkpoint.only_one(args.checkpoint):
         for path in (args.run, args.snapshots, args.history):
             discard_partial(path)
-        block = prepare(spec, read_split(args.data))
+        split = read_split(args.data)
+        with out_of_memory_explained(spec):
+            block = prepare(spec, split)
         owner = checkpoint.identity(spec, args.data)
         keeper = Keeper(
             lambda: checkpoint.save(args.checkpoint, owner, block), args.checkpoint_minutes
@@ -172,13 +182,8 @@ def main() -> None:
             print(f"going on from {args.checkpoint}", file=sys.stderr)
         elif Path(args.checkpoint).exists():
             print(f"{args.checkpoint} is not used: {refusal}; starting over", file=sys.stderr)
-        try:
+        with out_of_memory_explained(spec):
             train(block, spec.recipe.epochs, keeper)
-        except torch.OutOfMemoryError:
-            raise UserError(
-                f"out of device memory: {len(block.replicates)} replicates with batches of "
-                f"{spec.point.batch_size} do not fit; lower block_size or batch_size"
-            ) from None
         try:
             keeper.save()
         except UserError as error:  # the results do not depend on it
