@@ -9,7 +9,7 @@ export PYTHONUTF8 := 1
 export USER_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo report test test-slurm bench lint docs lock merge archive fetch-results reference clean
+.PHONY: help demo report test test-slurm bench doctor lint docs lock merge archive fetch-results reference clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -31,6 +31,9 @@ test-slurm: .venv/installed ## a Slurm cluster on this machine, and faults on it
 
 bench: .venv/installed ## training speed, beside a loop written by hand and the hardware's own rate
 	python -m squareloss.benchmark --output results/benchmark
+
+doctor: .venv/installed ## what this machine has, a trial of training, what the study would cost: make doctor [CONFIG=config/demo.yaml]
+	python -m squareloss.doctor --config config.yaml $(CONFIG)
 
 lint: .venv/installed ## format, style and types
 	ruff format --check .

@@ -82,9 +82,9 @@ def training_job(study: Study, point: Point) -> Job:
 def reading_job(study: Study, point: Point) -> Job:
     """Cost of reading one block's snapshots on a CPU: extraction, or the arc of Figure 2."""
     recipe = study.recipes[point.recipe_name]
-    # Three passes over the training images and two over the test images: twice for every layer.
+    # Passes over the training images: the outputs, twice every layer, what inputs use. Test: two.
     n_test = study.datasets[recipe.dataset].n_test
-    images = (3 * point.n_train + 2 * n_test) * snapshots(recipe) * study.block_size
+    images = (4 * point.n_train + 2 * n_test) * snapshots(recipe) * study.block_size
     work = images * flops_per_sample(network(study, point), CHANNELS, SIDE) / 3
     # Images as floats, their features, and intermediate results of both.
     memory = 10 * (point.n_train + n_test) * CHANNELS * SIDE**2 * 4
