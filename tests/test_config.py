@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
-from squareloss import config, sweep
+from squareloss import config, config_readme, sweep
 from squareloss.configfiles import refuse_duplicates
 from squareloss.errors import UserError
+from squareloss.spec import Recipe, Schedule
 
 ROOT = Path(__file__).parents[1]
 
@@ -236,6 +237,19 @@ def test_the_demo_asks_for_the_same_figures_and_points():
             for study in (paper, demo)
         )
         assert a == b
+
+
+def test_the_page_of_the_keys_is_that_of_the_models(capsys):
+    config_readme.main()
+    page = capsys.readouterr().out
+    assert (ROOT / "config" / "README.md").read_text(encoding="utf-8") == page
+    for model in (config.Study, config.Dataset, config.Sweep, Recipe, Schedule):
+        for key in model.model_fields:
+            assert f"| `{key}` |" in page, key
+    rows = [line for line in page.splitlines() if line.startswith("| `") and ".yaml`" not in line]
+    assert not [row for row in rows if row.endswith("|  |")]  # every key says what it means
+    for overlay in (ROOT / "config").glob("*.yaml"):
+        assert f"| `{overlay.name}` |" in page
 
 
 def test_the_schema_for_editors_is_that_of_the_models(capsys):

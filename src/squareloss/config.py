@@ -92,7 +92,7 @@ class Dataset(Strict):
 class Baseline(Coordinates):
     """The point that every sweep varies."""
 
-    recipe: Name
+    recipe: Name = Field(description="a key of `recipes`")
 
 
 _lists: Any = {"recipe": (Values[Name], ())} | {
@@ -116,21 +116,25 @@ class Sweep(_Values):  # type: ignore[misc, valid-type]
 class Experiment(Strict):
     """The runs of the figure of the same name: the points of one or more grids."""
 
-    sweeps: tuple[Sweep, ...] = Field(min_length=1)
+    sweeps: tuple[Sweep, ...] = Field(min_length=1, description="grids, whose points are joined")
 
 
 class Study(Strict):
     """All of `config.yaml`."""
 
     study: Name = Field(description="results go to <results>/<study>/")
-    results: Annotated[FilePath, AfterValidator(_names_a_folder)] = "results"
-    seed: Integer = 0
+    results: Annotated[FilePath, AfterValidator(_names_a_folder)] = Field(
+        "results", description="folder of all studies' results"
+    )
+    seed: Integer = Field(0, description="all random numbers follow from it")
     replicates: Count = Field(description="independent seeds of every run")
     block_size: Count = Field(description="replicates trained by one job")
     delta: Annotated[float, Field(gt=0, lt=1), NUMBER] = Field(
         0.05, description="probability with which a generalisation bound may fail"
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="of training; auto is a GPU where one can be used"
+    )
     threads: Count = Field(1, description="CPU threads of a training job")
     checkpoint_minutes: Positive = Field(
         5, description="how often a training job saves where it stands"
@@ -141,9 +145,9 @@ class Study(Strict):
     figures: tuple[Name, ...] = Field(
         min_length=1, description="modules of squareloss.figures to draw"
     )
-    datasets: dict[Name, Dataset] = Field(min_length=1)
-    recipes: dict[Name, Recipe] = Field(min_length=1)
-    baseline: Baseline
+    datasets: dict[Name, Dataset] = Field(min_length=1, description="by name")
+    recipes: dict[Name, Recipe] = Field(min_length=1, description="by name")
+    baseline: Baseline = Field(description="the point that every sweep varies")
     experiments: dict[Name, Experiment] = Field(
         min_length=1, description="the runs of each figure, by the figure's name"
     )
@@ -237,16 +241,21 @@ def _model_at(location: tuple[str | int, ...]) -> type[BaseModel]:
     return models[str(location[0])]
 
 
-def main() -> None:
-    """Print the JSON schema of `config.yaml`, for editors that complete and check YAML."""
-    schema = Study.model_json_schema()
-    recipe = schema["$defs"]["Recipe"]
+def schema() -> dict[str, Any]:
+    """The JSON Schema of `config.yaml`, for editors that complete and check YAML."""
+    found: dict[str, Any] = Study.model_json_schema()
+    recipe = found["$defs"]["Recipe"]
     recipe["properties"]["like"] = {
         "type": "string",
         "description": "another recipe, whose keys this one takes over where it has none itself",
     }
     del recipe["required"]  # since they may be those of another recipe
-    print(json.dumps(schema, indent=2, sort_keys=True))
+    return found
+
+
+def main() -> None:
+    """Print the schema."""
+    print(json.dumps(schema(), indent=2, sort_keys=True))
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ class Strict(BaseModel):
 class Schedule(Strict):
     """Learning-rate schedule; the formulas are in `optimize.learning_rate`."""
 
-    name: Literal["constant", "cosine_per_step", "cosine_per_epoch_of_total_steps", "step"] = (
-        "constant"
+    name: Literal["constant", "cosine_per_step", "cosine_per_epoch_of_total_steps", "step"] = Field(
+        "constant", description="of the schedule"
     )
     milestones: tuple[Share, ...] = Field(default=(), description="share of the epochs, for `step`")
     factor: Positive = Field(
@@ -67,7 +67,7 @@ class Recipe(Strict):
     network: Name = Field(description="a module of squareloss.networks: cnn6, cnn3, mlp")
     width: Positive = Field(1.0, description="multiplies the channels and hidden units")
     downsample: Literal["stride", "maxpool"] = Field(
-        "stride", description="how cnn6 halves the image; notes: the paper does not say"
+        "stride", description="how cnn6 halves the image, which the paper does not say"
     )
     normalization: Literal["wn", "lm", "bn", "none"] = Field(
         "wn", description="weight norm (frozen g), Lagrange multiplier, batch norm or none"
@@ -97,14 +97,16 @@ class Recipe(Strict):
         "rho", description="lambda rho_top^2 (the paper's words), or SGD decay of every parameter"
     )
     optimizer: Literal["sgd", "gd"] = Field("sgd", description="gd: one full-batch step an epoch")
-    momentum: Annotated[float, Field(ge=0, lt=1), NUMBER] = 0.9
-    schedule: Schedule = Schedule(name="constant")
+    momentum: Annotated[float, Field(ge=0, lt=1), NUMBER] = Field(0.9, description="of SGD")
+    schedule: Schedule = Field(
+        Schedule(name="constant"), description="how the learning rate falls; its keys are below"
+    )
     precision: Literal["float64", "float32", "tf32", "bfloat16"] = Field(
         "float32",
         description="of the training step's products; tf32 is float32 on a CPU. Weights and "
         "measurements are float32, or float64 with `float64`",
     )
-    epochs: Count
+    epochs: Count = Field(description="passes over the training set")
     snapshots: Annotated[int, Field(ge=3), NUMBER] = Field(
         12,
         description="how many epochs keep their weights: 0, log-spaced ones up to half of "

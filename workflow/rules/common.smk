@@ -9,6 +9,13 @@ from pathlib import Path
 
 from snakemake.utils import Paramspace
 
+try:
+    import squareloss
+except ImportError:
+    sys.exit(
+        f"squareloss: error: {sys.executable} has no package squareloss; in a clone of it, "
+        f"{shlex.quote(sys.executable)} -m pip install ."
+    )
 from squareloss import catalog, cost, sweep
 from squareloss.claims import SECTIONS
 from squareloss.code import code
@@ -52,8 +59,6 @@ def checked(raw):
 
 STUDY = checked(config)
 RESULTS = f"{STUDY.results}/{STUDY.study}"
-# Not an output: Snakemake deletes outputs before a retry, which must resume from this file.
-CHECKPOINT = f"{RESULTS}/checkpoints/{{point}}/block={{block}}.safetensors"
 STOP_SECONDS = 120  # before a time limit: enough for the step under way and a checkpoint
 RUNS = sweep.runs_table(STUDY)
 # The whole point is one wildcard: recipe=cnn6/wd=0.001/init=0.9/noise=0/n=10000/batch=128/lr=0.03
@@ -94,14 +99,28 @@ def run_spec(wildcards):
     return canonical_json(sweep.run_spec(STUDY, point(wildcards), int(wildcards.block)))
 
 
+def checkpoint(run):
+    """Where training saves its state, from the path of its run.json.
+
+    Not an output: Snakemake deletes outputs before a retry, which must resume from this file. A
+    module's `prefix` moves the run, and the checkpoint with it.
+    """
+    results, _, block = str(Path(run).parent).rpartition("/runs/")
+    return f"{results}/checkpoints/{block}.safetensors"
+
+
 def data_spec(wildcards):
     """How to prepare the split that a path names."""
     return SPLITS[f"{wildcards.split}.safetensors"]
 
 
 def raw_files(spec):
-    """The user's files that a split is drawn from; none for a source that brings its own."""
-    return importlib.import_module(f"squareloss.data.sources.{spec.source}").files(spec.root)
+    """The user's files that a split is drawn from; none for a source that brings its own.
+
+    They are where `root` says, whatever a module's `prefix` does to the results.
+    """
+    source = importlib.import_module(f"squareloss.data.sources.{spec.source}")
+    return [local(path) for path in source.files(spec.root)]
 
 
 def split(wildcards):

@@ -34,5 +34,7 @@ for figure in catalog.figures().values():
             " --ample {input.ample:q} --gradientflow {input.gradientflow:q} --made-from {params.made_from:q}"
             " --results {params.results:q} > {log:q} 2>&1"
 
-    # A rule in a loop has no place for a docstring, which `snakemake --list-rules` shows.
-    workflow.get_rule(figure.name).docstring = figure.title
+    # A rule in a loop has no place for a docstring, which `snakemake --list-rules` shows. And its
+    # `name` would stay under `use rule ... as ...`, which gives another.
+    made = workflow.get_rule(workflow.modifier.modify_rulename(figure.name))
+    made.docstring, made.ruleinfo.name = figure.title, None

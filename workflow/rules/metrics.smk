@@ -17,7 +17,7 @@ rule extract:
     params:
         code=lambda wildcards: code("extract", f"networks.{recipe(wildcards).network}"),
         delta=STUDY.delta,
-        checkpoint=CHECKPOINT,
+        checkpoint=lambda wildcards, input: checkpoint(input.run),
     # The run is complete; remove its checkpoint.
     shell:
         "python -m squareloss.extract --delta {params.delta} --run {input.run:q} --snapshots {input.snapshots:q}"

@@ -21,7 +21,7 @@ rule train:
     params:
         code=lambda wildcards: code("train", f"networks.{recipe(wildcards).network}"),
         spec=run_spec,
-        checkpoint=CHECKPOINT,
+        checkpoint=lambda wildcards, output: checkpoint(output.run),
     # With `exec` the shell becomes the training, so that a signal to the job reaches it.
     shell:
         "exec python -m squareloss.train --spec {params.spec:q} --data {input.data:q}"
