@@ -3,6 +3,8 @@ CORES ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
 export CORES
+# Snakemake's progress: in a terminal a bar a rule, elsewhere four lines a job. All of it is in its log.
+PROGRESS = $$(if [ -t 1 ]; then echo --logger rich; else echo --quiet rules host; fi)
 # Text files are UTF-8 whatever the locale, those that `make docs` prints into too.
 export PYTHONUTF8 := 1
 # The commands of the environment first, so that nobody needs to activate it.
@@ -15,7 +17,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 demo: cores .venv/installed ## every figure and table from real training, minutes on two cores
-	snakemake --cores $(CORES) --configfile config/demo.yaml
+	snakemake --cores $(CORES) --configfile config/demo.yaml $(PROGRESS)
 	$(MAKE) --no-print-directory report
 	@cat results/demo/claims/claims.txt
 
