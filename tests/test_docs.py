@@ -4,6 +4,9 @@ import re
 import subprocess
 import sys
 
+import duckdb
+import pandas as pd
+import polars as pl
 import pytest
 from workflow_copy import ROOT, copy_repository, snakemake
 
@@ -13,8 +16,9 @@ def blocks(path, language):
     return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / path).read_text(), re.M | re.S)
 
 
-def test_the_readmes_pandas_examples_run(finished):
-    examples = blocks("README.md", "python")
+@pytest.mark.parametrize("page", ["README.md", "docs/tables.md"])
+def test_the_examples_that_read_tables_run(finished, page):
+    examples = blocks(page, "python")
     assert len(examples) >= 3
     for example in examples:
         script = example.replace("results/demo", "results/tiny")
@@ -27,6 +31,22 @@ def test_the_readmes_pandas_examples_run(finished):
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip()
+
+
+def test_three_libraries_read_the_same(finished):
+    folder = finished / "results/tiny/metrics/margins"
+    files = f"{folder}/**/*.parquet"
+    by_pandas = pd.read_parquet(folder, partitioning=None)
+    by_polars = pl.read_parquet(files, hive_partitioning=False)
+    by_duckdb = duckdb.sql(f"select * from read_parquet('{files}', hive_partitioning = false)").df()
+    order = ["init_scale", "replicate", "epoch", "sample"]
+    for other in (by_polars.to_pandas(), by_duckdb):
+        pd.testing.assert_frame_equal(
+            other.sort_values(order, ignore_index=True),
+            by_pandas.sort_values(order, ignore_index=True),
+            check_dtype=False,
+        )
+    assert by_polars.schema["weight_decay"] == pl.Float64
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from squareloss.tables.small import AMPLE, FLOW, MINIBATCH, SETTLED, TREE
 
 TABLES = (HISTORY, *METRICS, LANDSCAPE)
 
-HEADING = """# Tables
+HEADING = '''# Tables
 
 Generated from the schemas: `python -m squareloss.tables.document > docs/tables.md`.
 
@@ -32,8 +32,55 @@ In the paths, `<point>` stands for
 `recipe=<r>/wd=<wd>/init=<s>/noise=<r>/n=<N>/batch=<B>/lr=<lr>` and `<b>` for the number of a block
 of replicates. Keys of the paths are for people; the same facts are typed columns under long names:
 
+## Reading them
+
+A folder of parts is one table, in any library that reads Parquet. The keys in the paths repeat
+typed columns, and libraries guess their types differently (DuckDB reads `wd=0.001` as text): leave
+them aside. How far from interpolation do runs end?
+
+With pandas:
+
+```python
+import pandas as pd
+
+history = pd.read_parquet("results/demo/metrics/history", partitioning=None)
+last = history[history["epoch"] == history.groupby("recipe_name")["epoch"].transform("max")]
+gap = (1 - last["rho"] * last["mu"]).abs()
+print(gap.groupby([last["recipe_name"], last["weight_decay"]]).median())
+```
+
+With polars, which reads what the answer needs and no more:
+
+```python
+import polars as pl
+
+history = pl.scan_parquet("results/demo/metrics/history/**/*.parquet", hive_partitioning=False)
+last = history.filter(pl.col("epoch") == pl.col("epoch").max().over("recipe_name"))
+gap = (1 - pl.col("rho") * pl.col("mu")).abs().median()
+print(last.group_by("recipe_name", "weight_decay").agg(gap.alias("gap")).sort("gap").collect())
+```
+
+With DuckDB, in SQL:
+
+```python
+import duckdb
+
+print(
+    duckdb.sql("""
+        select recipe_name, weight_decay, median(gap) as gap
+        from (
+            select *, abs(1 - rho * mu) as gap from read_parquet(
+                'results/demo/metrics/history/**/*.parquet', hive_partitioning = false
+            )
+            qualify epoch = max(epoch) over (partition by recipe_name)
+        )
+        group by all order by gap
+    """)
+)
+```
+
 ## Columns of every table
-"""
+'''
 
 AGGREGATE_HEADING = f"""## `{AGGREGATE.name}`
 
