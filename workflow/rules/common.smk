@@ -16,7 +16,7 @@ except ImportError:
         f"squareloss: error: {sys.executable} has no package squareloss; in a clone of it, "
         f"{shlex.quote(sys.executable)} -m pip install ."
     )
-from squareloss import catalog, cost, sweep
+from squareloss import about, catalog, cost, sweep
 from squareloss.claims import SECTIONS
 from squareloss.code import code
 from squareloss.config import load

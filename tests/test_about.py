@@ -1,0 +1,50 @@
+"""The page beside a study's results."""
+
+import json
+import re
+import subprocess
+
+import pytest
+import yaml
+from workflow_copy import ROOT
+
+from squareloss import about, sweep
+from squareloss.configfiles import read
+from squareloss.spec import canonical_json
+
+CONFIG = [str(ROOT / "config.yaml"), str(ROOT / "tests" / "tiny.yaml")]
+
+
+@pytest.mark.workflow
+def test_it_names_what_is_there_and_the_config_reads_back(finished):
+    results = finished / "results" / "tiny"
+    page = (results / "README.md").read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)]+)\)", page):
+        assert (results / link).exists()
+    for path in re.findall(r"`([a-z/]+)/(?:<|\.\.\.)", page):
+        assert (results / path.split("/<")[0]).is_dir(), path
+    config = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    again = finished / "again.yaml"
+    again.write_text(yaml.safe_dump(config), encoding="utf-8")
+    study = read([str(again)])
+    assert canonical_json(study) == canonical_json(read(CONFIG))
+    assert sweep.size(study) in page
+
+
+def test_it_names_the_commit_where_there_is_one(tmp_path):
+    assert "of no known commit" in about.origin(tmp_path)
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
+    file = tmp_path / "file"
+    file.write_text("1", encoding="utf-8")
+    for command in (["init", "-q"], ["add", "file"], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=tmp_path, text=True).strip()
+    assert about.origin(tmp_path).endswith(f"commit `{commit}`.")
+    file.write_text("2", encoding="utf-8")
+    assert "not committed" in about.origin(tmp_path)
+
+
+def test_a_title_cannot_break_its_row(monkeypatch):
+    config = {"study": "x", "figures": ["figure3"], "datasets": {}}
+    row = next(line for line in about.page(config, "").splitlines() if "figure3.png" in line)
+    assert row.count("|") == 3
