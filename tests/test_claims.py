@@ -360,6 +360,15 @@ def explained(noise):
     return sweep(names=STARTS, runs=runs)
 
 
+def ordered(sign):
+    """Test errors in the order of rho, or in the opposite one."""
+    runs = {
+        (decay, init): {"rho": rho, "test_error": 0.15 + sign * rho / 1e4}
+        for rho, (decay, init) in enumerate(product((WD, ZERO), (0.8, 0.9, 1.2)), start=100)
+    }
+    return sweep(names=STARTS, runs=runs)
+
+
 [UNIT] = CLAIMS["eq7-equilibrium-unit"].tables  # the experiment with layer norms of 1
 
 # Claim -> tables that support it, and tables that contradict it.
@@ -405,6 +414,7 @@ CASES = {
     ],
     "rank-falls-cnn": [{"figure3": after_fit({"stable_rank": (9.0, 9.0, v)})} for v in (5.0, 12.0)],
     "margin-and-rank-explain": [{"figure5": explained(noise)} for noise in (0.0, 1.0)],
+    "smaller-rho-smaller-error": [{"figure5": ordered(sign)} for sign in (1, -1)],
     "eq5-flow": [{"gradientflow": dynamics(o, 0, 0)} for o in (1, 0.4)],
     "eq6-rho-dot": [{"gradientflow": dynamics(1, e, 0)} for e in (0.01, 0.5)],
     "lemma4": [{"gradientflow": dynamics(1, 0, e)} for e in (0.001, 0.2)],

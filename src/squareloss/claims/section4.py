@@ -114,6 +114,20 @@ def explained(figure5: pd.DataFrame) -> pd.Series:
     return pd.Series(shares, dtype=float)
 
 
+@claim(
+    "smaller-rho-smaller-error",
+    "Section 4.2, Eq. 17-18",
+    "of two solutions of one network, that with the smaller rho has the better bound, and the "
+    "smaller error",
+    above=0,
+    because="no relation is 0; the paper claims it of the bound, which is arithmetic",
+    premise=FITTED,
+)
+def error_over_rho(figure5: pd.DataFrame) -> pd.Series:
+    """Rank correlation of test error with rho over all runs of a replicate, any start or lambda."""
+    return trend(figure5, "rho", "test_error", over="init_scale")
+
+
 def networks(figure6: pd.DataFrame, figure7: pd.DataFrame, column: str) -> pd.Series:
     """`column` of every network of Figures 6 and 7, NaN for those with training error."""
     end = pd.concat([last_epoch(figure6), last_epoch(figure7)], ignore_index=True)
