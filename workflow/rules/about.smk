@@ -5,7 +5,7 @@ rule about:
         f"{RESULTS}/README.md",
     params:
         code=code("about"),
-        config=lambda wildcards: canonical_json(STUDY),
+        config=lambda wildcards: json.dumps(STUDY.model_dump(exclude_unset=True), sort_keys=True),
         made_from=lambda wildcards: sweep.size(STUDY),
     run:
         about.write(output[0], json.loads(params.config), params.made_from)
