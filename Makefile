@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: help demo report test test-slurm bench doctor lint docs lock merge archive fetch-results reference clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
 
 demo: cores .venv/installed ## every figure and table from real training, minutes on two cores
 	snakemake --cores $(CORES) --configfile config/demo.yaml $(PROGRESS)

@@ -42,7 +42,8 @@ from squareloss.files import whole
 from squareloss.spec import Point, Recipe, RunSpec
 from squareloss.train import prepare
 
-CORES = len(os.sched_getaffinity(0))
+# Those of this process, which a cluster may have given fewer than the machine has.
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 PRODUCT_SIDE = {"cpu": 2048, "cuda": 8192}
 SIDE = 32
 

@@ -7,7 +7,6 @@ GPU, recorded steps are compared with plain ones. Changes nothing.
 """
 
 import argparse
-import os
 import platform
 import re
 import shutil
@@ -20,7 +19,7 @@ import torch
 
 from squareloss import cost
 from squareloss.architecture import build, flops_per_sample
-from squareloss.benchmark import Case, spec_of, synthetic
+from squareloss.benchmark import CORES, Case, spec_of, synthetic
 from squareloss.config import Study
 from squareloss.configfiles import read
 from squareloss.data.images import CHANNELS, SIDE
@@ -29,7 +28,6 @@ from squareloss.engine import Replicate
 from squareloss.errors import run_stage
 from squareloss.train import prepare
 
-CORES = len(os.sched_getaffinity(0))
 AGREES = 1e-4  # relative difference of weights after an epoch; rounding alone leaves 1e-6
 
 
