@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_config import raw
 
-from squareloss import config, sweep
+from squareloss import config, paths, sweep
 from squareloss.claims import SECTIONS
 from squareloss.code import SOURCE, files, skeleton
 from squareloss.spec import Recipe, RunSpec, canonical_json, stream
@@ -22,7 +22,7 @@ FINITE = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 
 @given(FINITE | st.integers(0, 10**9))
 def test_a_number_in_a_path_reads_back_as_itself(value):
-    text = sweep.path_value(value)
+    text = paths.path_value(value)
     assert float(text) == value
     assert "/" not in text
     assert not text.endswith(".0")
@@ -30,13 +30,13 @@ def test_a_number_in_a_path_reads_back_as_itself(value):
 
 @given(FINITE, FINITE)
 def test_different_numbers_have_different_paths(a, b):
-    assert (a == b) == (sweep.path_value(a) == sweep.path_value(b)) or a == b == 0
+    assert (a == b) == (paths.path_value(a) == paths.path_value(b)) or a == b == 0
 
 
 def test_runs_are_unique_and_know_their_experiments():
     study = config.load(raw("config/demo.yaml"))
     runs = sweep.runs_table(study)
-    assert not runs[list(sweep.POINT_KEYS)].duplicated().any()
+    assert not runs[list(paths.POINT_KEYS)].duplicated().any()
     shared = runs.query("wd == '0.001' and init == '0.9' and n == '1000' and batch == '8'")
     wanted = {f"figure{i}" for i in (2, 3, 5, 6, 8, 10)} | {"figure_bounds", "figure_layers"}
     by_recipe = shared.set_index("recipe")["experiments"]

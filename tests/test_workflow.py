@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,9 @@ def digests(folder):
         for path in sorted((folder / "results").rglob("*"))
         if path.is_file()
     }
+
+
+PAGES = ("claims", "explore", "about")  # of the whole study
 
 
 def test_everything_is_there(finished):
@@ -88,7 +92,7 @@ def test_one_more_initialisation_trains_one_run(study):
     overlay(study, "[0.9, 1.3]", "[0.9, 1.3, 1.1]")
     jobs = planned(study)
     assert jobs["train"] == jobs["extract"] == 1
-    assert set(jobs) == {"train", "extract", "aggregate", "figure3", "claims"}
+    assert set(jobs) == {"train", "extract", "aggregate", "figure3", *PAGES}
 
 
 def test_one_more_block_trains_that_block_only(study):
@@ -178,7 +182,8 @@ def test_editing_a_metric_extracts_again_and_does_not_train(study):
     edit(study / "src/squareloss/metrics/collapse.py")
     jobs = planned(study)
     assert jobs["extract"] == 2
-    assert set(jobs) == {"extract", "small", "aggregate", "figure3", "figure5", "claims"}
+    made = {"extract", "small", "aggregate", "figure3", "figure5", "claims", "explore"}
+    assert set(jobs) == made
 
 
 def test_editing_the_training_loop_trains_again(study):
@@ -210,7 +215,8 @@ def test_new_dates_of_the_same_code_rerun_nothing(study):
 
 
 def test_how_often_training_saves_its_state_changes_no_result(study):
-    assert planned(study, "--config", "checkpoint_minutes=7.5") == {}
+    jobs = planned(study, "--config", "checkpoint_minutes=7.5")
+    assert jobs == {"about": 1}  # the page that shows the config
 
 
 def test_editing_another_network_or_source_reruns_nothing(study):
@@ -225,7 +231,7 @@ def test_a_deleted_aggregate_is_rebuilt_without_its_neighbours(study):
     before = path.read_bytes()
     path.unlink()
     assert planned(study, str(path.relative_to(study))) == {"aggregate": 1}
-    assert planned(study) == {"aggregate": 1, "figure5": 1, "claims": 1}
+    assert planned(study) == {"aggregate": 1, "figure5": 1, "claims": 1, "explore": 1}
     assert snakemake(study).returncode == 0
     assert path.read_bytes() == before
 
@@ -295,7 +301,7 @@ def test_any_title_is_text(study, title):
     (study / "title.yaml").write_text(json.dumps({"datasets": {"mnist-parity": {"title": title}}}))
     overlays = ("tiny.yaml", "title.yaml")
     jobs = planned(study, overlays=overlays)
-    assert jobs == {"figure2": 1, "figure3": 1, "figure5": 1, "claims": 1}
+    assert jobs == {"figure2": 1, "figure3": 1, "figure5": 1, **dict.fromkeys(PAGES, 1)}
     done = snakemake(study, overlays=overlays)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (study / "x").exists()
@@ -314,8 +320,9 @@ def test_a_locale_without_unicode_draws_and_judges_the_same(study, monkeypatch):
     page = (study / "results/tiny/claims/claims.html").read_text(encoding="utf-8")
     assert "\u2265 40 \u00e9" in page
     after = digests(study)
+    titled = ("figures", "claims", "logs", "explore.html", "README.md")
     for path in before:
-        assert path.parts[2] in ("figures", "claims", "logs") or before[path] == after[path], path
+        assert path.parts[2] in titled or before[path] == after[path], path
 
 
 def test_a_failed_job_leaves_its_reason_and_earlier_results(study):
@@ -333,7 +340,7 @@ def test_a_failed_job_leaves_its_reason_and_earlier_results(study):
     assert "OSError" in (study / log).read_text()
     kept = {path: digest for path, digest in digests(study).items() if "logs" not in path.parts}
     lost = {path for path in before if "logs" not in path.parts and kept.get(path) != before[path]}
-    assert lost <= {target.relative_to(study)}
+    assert lost <= {target.relative_to(study), Path("results/tiny/README.md")}
 
 
 def test_every_rule_says_what_it_is(finished):

@@ -1,8 +1,9 @@
 """The page beside a study's results: of what they are made, and where what lies.
 
-python -m squareloss.about --config JSON --made-from TEXT --output results/demo/README.md
+    python -m squareloss.about --config JSON --made-from TEXT --output results/demo/README.md
 """
 
+import argparse
 import json
 import platform
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import squareloss
 from squareloss import catalog
+from squareloss.errors import run_stage
 from squareloss.files import whole
 
 PACKAGES = ("torch", "numpy", "pandas", "scipy", "snakemake")
@@ -80,7 +82,16 @@ def page(config: dict[str, Any], made_from: str) -> str:
     )
 
 
-def write(path: str, config: dict[str, Any], made_from: str) -> None:
-    """Write the page to `path`, whole or not at all."""
-    with whole(path) as temporary:
-        temporary.write_text(page(config, made_from), encoding="utf-8")
+def main() -> None:
+    """Command line of the job."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    for option in ("config", "made-from", "output"):
+        parser.add_argument(f"--{option}", required=True)
+    arguments = parser.parse_args()
+    text = page(json.loads(arguments.config), json.loads(arguments.made_from))
+    with whole(arguments.output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -22,6 +22,7 @@ from squareloss.configfiles import read
 from squareloss.errors import UserError, run_stage
 from squareloss.files import whole
 from squareloss.merge import WEIGHTS, finished_runs
+from squareloss.paths import point_path
 from squareloss.spec import RunSpec, Strict
 
 MANIFEST = "archive.json"
@@ -51,7 +52,7 @@ class Manifest(Strict):
 def jobs(study: Study) -> dict[str, RunSpec]:
     """Every run and block of a study, as its folders are named, and what training it must do."""
     return {
-        f"{sweep.point_path(point)}/block={block}": sweep.run_spec(study, point, block)
+        f"{point_path(point)}/block={block}": sweep.run_spec(study, point, block)
         for point in sweep.runs_table(study)["point"]
         for block in sweep.blocks(study)
     }

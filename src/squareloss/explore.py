@@ -19,9 +19,10 @@ import pandas as pd
 import pyarrow.dataset as ds
 import vl_convert
 
-from squareloss import explore_page, sweep
+from squareloss import explore_page
 from squareloss.errors import run_stage
 from squareloss.files import whole
+from squareloss.paths import point_path
 from squareloss.spec import Point
 from squareloss.tables.runs import read_runs
 
@@ -66,7 +67,7 @@ def snapshots(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     found = found.assign(experiments=members).reset_index()
     found["snapshot"] = found.groupby([*IDENTITY, "replicate"])["epoch"].rank().astype(int) - 1
     paths = {
-        point: sweep.point_path(Point(**dict(zip(IDENTITY, point, strict=True))))
+        point: point_path(Point(**dict(zip(IDENTITY, point, strict=True))))
         for point in found[IDENTITY].drop_duplicates().itertuples(index=False, name=None)
     }
     found["path"] = [paths[tuple(row)] for row in found[IDENTITY].itertuples(index=False)]
@@ -84,7 +85,7 @@ def quantiles(folder: Path, replicate: int) -> list[dict[str, Any]]:
     for key, group in margins.groupby([*IDENTITY, "epoch"]):
         point = Point(**dict(zip(IDENTITY, key[:-1], strict=True)))
         q = rounded(np.quantile(group["margin"], LEVELS))
-        rows.append({"path": sweep.point_path(point), "epoch": int(key[-1]), "q": q})
+        rows.append({"path": point_path(point), "epoch": int(key[-1]), "q": q})
     return rows
 
 

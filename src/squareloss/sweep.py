@@ -12,24 +12,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from squareloss.config import Study
-from squareloss.spec import DataSpec, Point, RunSpec, coordinates
-
-# Key in a path -> field of `Point`, in the order of the folders.
-POINT_KEYS = {"recipe": "recipe_name", **{axis.key: name for name, _, axis, _ in coordinates()}}
-
-
-def path_value(value: str | float) -> str:
-    """A value as it stands in a path: the shortest text that reads back as the same number."""
-    if isinstance(value, str):
-        return value
-    text = repr(value)
-    return text.removesuffix(".0")
-
-
-def point_path(point: Point) -> str:
-    """The folders of a point, `recipe=cnn6/wd=0.001/.../lr=0.03`, as the workflow names them."""
-    fields = point.model_dump()
-    return "/".join(f"{key}={path_value(fields[field])}" for key, field in POINT_KEYS.items())
+from squareloss.paths import POINT_KEYS, path_value
+from squareloss.spec import DataSpec, Point, RunSpec
 
 
 def points_of(study: Study, experiment: str) -> list[Point]:

@@ -1,11 +1,13 @@
 rule about:
-    # In this process, since a config of thousands of points is too long for a command line.
     """A page beside the results: made of what, by which code, where what lies."""
     output:
         f"{RESULTS}/README.md",
+    log:
+        f"{RESULTS}/logs/about.log",
     params:
         code=code("about"),
-        config=lambda wildcards: json.dumps(STUDY.model_dump(exclude_unset=True), sort_keys=True),
-        made_from=lambda wildcards: sweep.size(STUDY),
-    run:
-        about.write(output[0], json.loads(params.config), params.made_from)
+        config=lambda wildcards: shown_config(),
+        made_from=lambda wildcards: json.dumps(sweep.size(STUDY)),
+    shell:
+        "python -m squareloss.about --config {params.config:q} --made-from {params.made_from:q}"
+        " --output {output:q} > {log:q} 2>&1"

@@ -16,7 +16,7 @@ except ImportError:
         f"squareloss: error: {sys.executable} has no package squareloss; in a clone of it, "
         f"{shlex.quote(sys.executable)} -m pip install ."
     )
-from squareloss import about, catalog, cost, sweep
+from squareloss import catalog, cost, paths, sweep
 from squareloss.claims import SECTIONS
 from squareloss.code import code
 from squareloss.config import load
@@ -62,7 +62,7 @@ RESULTS = f"{STUDY.results}/{STUDY.study}"
 STOP_SECONDS = 120  # before a time limit: enough for the step under way and a checkpoint
 RUNS = sweep.runs_table(STUDY)
 # The whole point is one wildcard: recipe=cnn6/wd=0.001/init=0.9/noise=0/n=10000/batch=128/lr=0.03
-POINTS = Paramspace(RUNS[list(sweep.POINT_KEYS)], param_sep="=", single_wildcard="point")
+POINTS = Paramspace(RUNS[list(paths.POINT_KEYS)], param_sep="=", single_wildcard="point")
 RUNS.index = list(POINTS.instance_patterns)
 POINT_AT = dict(zip(RUNS.index, RUNS["point"]))  # quicker than pandas, asked often
 SPLITS = sweep.data_specs(STUDY)
@@ -107,6 +107,14 @@ def checkpoint(run):
     """
     results, _, block = str(Path(run).parent).rpartition("/runs/")
     return f"{results}/checkpoints/{block}.safetensors"
+
+
+def shown_config():
+    """The config as its page shows it: without what would be too long for a command line."""
+    config = STUDY.model_dump(exclude_unset=True)
+    if len(json.dumps(config)) > 50_000:
+        config["experiments"] = "thousands of points: see the config itself"
+    return json.dumps(config, sort_keys=True)
 
 
 def data_spec(wildcards):
