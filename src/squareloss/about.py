@@ -1,6 +1,6 @@
 """The page beside a study's results: of what they are made, and where what lies.
 
-    python -m squareloss.about --config JSON --made-from TEXT --output results/demo/README.md
+python -m squareloss.about --config JSON --made-from TEXT --output results/demo/README.md
 """
 
 import argparse
