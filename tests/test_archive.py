@@ -145,6 +145,16 @@ def test_without_the_weights_every_figure_can_be_drawn(finished, study, tmp_path
     assert any("snapshots" in name for name in contents(fresh / "results"))
 
 
+def test_a_run_that_is_not_measured_yet_is_not_archived_without_its_weights(
+    finished, study, tmp_path
+):
+    run, other = sorted(packing.jobs(study))
+    source = shutil.copytree(finished, tmp_path / "source")
+    (source / f"results/tiny/metrics/collapse/{run}.parquet").unlink()
+    assert set(packing.archive(study, source, tmp_path / "light", weights=False).runs) == {other}
+    assert set(packing.archive(study, source, tmp_path / "whole").runs) == {run, other}
+
+
 def test_what_is_here_is_not_fetched_again(published, study, clone, capsys):
     fetching.fetch(str(published), clone, study)
     before = contents(clone)

@@ -21,7 +21,7 @@ from squareloss.config import Study
 from squareloss.configfiles import read
 from squareloss.errors import UserError, run_stage
 from squareloss.files import whole
-from squareloss.merge import WEIGHTS, finished_runs
+from squareloss.merge import EXTRACTED, TABLE, WEIGHTS, finished_runs
 from squareloss.paths import point_path
 from squareloss.spec import RunSpec, Strict
 
@@ -73,6 +73,12 @@ def pack(clone: Path, parts: list[str], path: Path) -> None:
                     tar.addfile(member, file)
 
 
+def measured(parts: list[str]) -> bool:
+    """Whether all that is measured on a run's weights is among its parts."""
+    tables = {found["file"] for part in parts if (found := TABLE.fullmatch(part))}
+    return tables >= EXTRACTED
+
+
 def archive(study: Study, clone: Path, folder: Path, weights: bool = True) -> Manifest:
     """Put every finished run of `study` in `clone` into `folder`; returns what is there now.
 
@@ -83,7 +89,11 @@ def archive(study: Study, clone: Path, folder: Path, weights: bool = True) -> Ma
     """
     _refuse_another(folder, study)
     finished = finished_runs(clone).get(f"{study.results}/{study.study}", {})
-    wanted = {run: finished[run] for run in jobs(study) if run in finished}
+    wanted = {
+        run: finished[run]
+        for run in jobs(study)
+        if run in finished and (weights or measured(finished[run]))
+    }
     if not wanted:
         raise UserError(f"{study.results}/{study.study}: no run is finished that could be archived")
     packed = {}
