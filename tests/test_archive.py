@@ -177,6 +177,24 @@ def test_runs_that_the_archive_lacks_are_left_to_training(published, study, clon
     assert "1 are not in the archive" in out
 
 
+def test_a_part_of_a_study_without_weights_is_taken_once_the_data_are_there(
+    finished, study, tmp_path
+):
+    light, fresh, more = tmp_path / "light", tmp_path / "fresh", tmp_path / "more.yaml"
+    packing.archive(study, finished, light, weights=False)
+    copy_repository(fresh)
+    raw = yaml.safe_load(Path(CONFIG[1]).read_text(encoding="utf-8"))
+    raw["experiments"]["figure5"]["sweeps"][0]["init_scale"] = [0.9, 1.3, 0.7]
+    more.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    asked = read([CONFIG[0], str(more)])
+    with pytest.raises(UserError, match="prepare the data first"):
+        fetching.fetch(str(light), fresh, asked)
+    assert snakemake(fresh, "data", overlays=(str(more),)).returncode == 0
+    assert fetching.fetch(str(light), fresh, asked) == {}
+    jobs = planned(fresh, "figure5", overlays=(str(more),))
+    assert jobs["train"] == jobs["extract"] == 1
+
+
 def test_runs_of_other_settings_are_named_with_the_difference(published, study, clone, capsys):
     differing = fetching.fetch(str(published), clone, with_changes(study, epochs=1))
     assert contents(clone) == {}

@@ -29,6 +29,7 @@ from squareloss.config import Study
 from squareloss.configfiles import read
 from squareloss.errors import UserError, run_stage
 from squareloss.spec import RunSpec, canonical_json
+from squareloss.sweep import data_specs
 
 TIMEOUT = 60  # seconds without a byte
 SHOWN = 6  # differences in a message
@@ -130,6 +131,7 @@ def fetch(source: str, target: Path, study: Study) -> dict[str, set[str]]:
     open_file = opener(source)
     held = manifest(open_file, source, study)
     prefix = f"{study.results}/{study.study}/"
+    _refuse_without_data(held, target, study)
     differing: dict[str, set[str]] = {}
     taken = here = 0
     (target / ".snakemake").mkdir(exist_ok=True)
@@ -163,6 +165,24 @@ def fetch(source: str, target: Path, study: Study) -> dict[str, set[str]]:
         f"otherwise, {lacks} are not in the archive"
     )
     return differing
+
+
+def _refuse_without_data(held: Manifest, target: Path, study: Study) -> None:
+    """Runs without weights count as made before their data if these are prepared afterwards.
+
+    Snakemake compares checksums only where all outputs of a run are there, and times otherwise. It
+    would train what was taken again, as soon as another run has the data prepared.
+    """
+    packed = [held.runs[run] for run in jobs(study) if run in held.runs]
+    weights = all(any(merge.WEIGHTS in part for part in one.parts) for one in packed)
+    data = target / study.results / study.study / "data"
+    prepared = all((data / path).exists() for path in data_specs(study))
+    if len(packed) < len(jobs(study)) and not weights and not prepared:
+        raise UserError(
+            "the archive has no weights and lacks runs of this study: prepare the data first, "
+            "`snakemake data --cores 1 --configfile ...`, then fetch; what is taken would else be "
+            "trained again"
+        )
 
 
 def summary(differing: dict[str, set[str]]) -> list[str]:
