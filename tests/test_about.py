@@ -21,8 +21,10 @@ def test_it_names_what_is_there_and_the_config_reads_back(finished):
     page = (results / "README.md").read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)]+)\)", page):
         assert (results / link).exists()
-    for path in re.findall(r"`([a-z/]+)/(?:<|\.\.\.)", page):
-        assert (results / path.split("/<")[0]).is_dir(), path
+    folders = set(re.findall(r"`([a-z/]+)/", page.partition("| figure |")[0]))
+    assert folders >= {"claims", "figures", "aggregate", "metrics", "runs"}
+    for folder in folders - {"docs"}:
+        assert (results / folder).is_dir(), folder
     config = json.loads(page.partition("```json\n")[2].partition("```")[0])
     again = finished / "again.yaml"
     again.write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -32,16 +34,19 @@ def test_it_names_what_is_there_and_the_config_reads_back(finished):
 
 
 def test_it_names_the_commit_where_there_is_one(tmp_path):
-    assert "of no known commit" in about.origin(tmp_path)
-    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
     file = tmp_path / "file"
     file.write_text("1", encoding="utf-8")
+    assert "of no known commit" in about.origin(file)
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
     for command in (["init", "-q"], ["add", "file"], ["commit", "-qm", "first"]):
         subprocess.run([*git, *command], cwd=tmp_path, check=True)
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=tmp_path, text=True).strip()
-    assert about.origin(tmp_path).endswith(f"commit `{commit}`.")
+    assert about.origin(file).endswith(f"commit `{commit}`.")
     file.write_text("2", encoding="utf-8")
-    assert "not committed" in about.origin(tmp_path)
+    assert "not committed" in about.origin(file)
+    installed = tmp_path / "installed"  # below the repository, and none of its files
+    installed.touch()
+    assert "of no known commit" in about.origin(installed)
 
 
 def test_a_title_cannot_break_its_row(monkeypatch):

@@ -48,13 +48,21 @@ PAGE = """\
 """
 
 
-def origin(folder: Path) -> str:
-    """The commit of the code in `folder`, and whether files differ from it, in a sentence."""
-    commands = (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+def origin(module: Path) -> str:
+    """The commit of the code, one file of which is `module`, and whether files differ from it.
+
+    A package that is installed in an environment may lie below somebody else's repository, which
+    does not have the file among its own.
+    """
+    commands = (
+        ["ls-files", "--error-unmatch", module.name],
+        ["rev-parse", "HEAD"],
+        ["status", "--porcelain", "--untracked-files=no"],
+    )
     try:
-        commit, changes = (
+        _, commit, changes = (
             subprocess.check_output(
-                ["git", *command], cwd=folder, stderr=subprocess.DEVNULL, text=True
+                ["git", *command], cwd=module.parent, stderr=subprocess.DEVNULL, text=True
             ).strip()
             for command in commands
         )
@@ -74,7 +82,7 @@ def page(config: dict[str, Any], made_from: str) -> str:
     return PAGE.format(
         study=config["study"],
         made_from=made_from,
-        origin=origin(Path(__file__).parent),
+        origin=origin(Path(__file__)),
         python=platform.python_version(),
         packages=", ".join(f"{name} {version(name)}" for name in PACKAGES),
         figures="\n".join(figures),

@@ -9,7 +9,6 @@ record of each beside it; and `archive.json`, a `Manifest`. The same results mak
 """
 
 import argparse
-import hashlib
 import tarfile
 from pathlib import Path
 from typing import Final, Literal
@@ -20,16 +19,14 @@ from squareloss import records, sweep
 from squareloss.config import Study
 from squareloss.configfiles import read
 from squareloss.errors import UserError, run_stage
-from squareloss.files import whole
+from squareloss.files import checksum, whole
 from squareloss.merge import EXTRACTED, TABLE, WEIGHTS, finished_runs
 from squareloss.paths import point_path
 from squareloss.spec import RunSpec, Strict
 
 MANIFEST = "archive.json"
 RECORD = ".record"  # follows a part's name; Snakemake's own names are limited by the file system
-PRESET: Final = (
-    1  # of xz: weights and Parquet files hardly shrink, records to a tenth at any setting
-)
+PRESET: Final = 1  # of xz: weights and Parquet files hardly shrink at any, records to a tenth
 
 
 class Packed(Strict):
@@ -114,12 +111,6 @@ def archive(study: Study, clone: Path, folder: Path, weights: bool = True) -> Ma
     for path in set(folder.rglob("*.tar.xz")) - there:
         path.unlink()
     return manifest
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _refuse_another(folder: Path, study: Study) -> None:

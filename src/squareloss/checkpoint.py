@@ -6,7 +6,6 @@ mixed. It is kept when a run is finished, since a workflow that is killed before
 for the run again; the extraction of the run's metrics removes it.
 """
 
-import hashlib
 import json
 import os
 import signal
@@ -26,7 +25,7 @@ from torch import Tensor
 from squareloss.code import code
 from squareloss.engine import Block, Row
 from squareloss.errors import UserError
-from squareloss.files import discard_partial, lock, whole
+from squareloss.files import checksum, discard_partial, lock, whole
 from squareloss.spec import RunSpec, canonical_json
 
 STOPPED = 75  # exit code of a job that was asked to stop: "temporary failure, try again"
@@ -46,7 +45,7 @@ def identity(spec: RunSpec, data: str) -> dict[str, str]:
     """What a checkpoint belongs to. `data` is the path of the prepared split."""
     return {
         "spec": canonical_json(spec),
-        "data": hashlib.sha256(Path(data).read_bytes()).hexdigest(),
+        "data": checksum(data),
         "code version": code("train", f"networks.{spec.recipe.network}"),
         "version of torch": torch.__version__,
     }

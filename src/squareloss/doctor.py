@@ -19,11 +19,11 @@ import torch
 
 from squareloss import cost
 from squareloss.architecture import build, flops_per_sample
-from squareloss.benchmark import CORES, Case, spec_of, synthetic
+from squareloss.benchmark import CORES, Case, engine, spec_of, synthetic
 from squareloss.config import Study
 from squareloss.configfiles import read
 from squareloss.data.images import CHANNELS, SIDE
-from squareloss.device import gpu_trouble, has_gpu
+from squareloss.device import RecordedStep, gpu_trouble, has_gpu
 from squareloss.engine import Replicate
 from squareloss.errors import run_stage
 from squareloss.train import prepare
@@ -119,25 +119,21 @@ def measured(name: str, seconds: float) -> Measured:
 
     On a CPU with one thread, as one job of many trains.
     """
-    on_gpu = name == "cuda"
-    case = Case("cnn6", n_train=12_800 if on_gpu else 256)
-    spec = spec_of(case, torch.device(name)).model_copy(update={"threads": 1})
-    block = prepare(spec, synthetic(case))
-    replicate = block.replicates[0]
-    replicate.train_epoch(1)  # warms up, and records
-    _wait(on_gpu)
+    device = torch.device(name)
+    case = Case("cnn6", n_train=12_800 if name == "cuda" else 256, many_runs=name == "cpu")
+    split = synthetic(case)
+    epoch = engine(case, split, device)
+    epoch()  # warms up, and records
     samples, start = 0, time.perf_counter()
-    while (passed := time.perf_counter() - start) < seconds or not samples:
-        replicate.train_epoch(1)
-        _wait(on_gpu)
-        samples += case.n_train
+    while not samples or time.perf_counter() - start < seconds:
+        samples += epoch()
+    rate = samples / (time.perf_counter() - start)
     differs = None
-    if replicate.take_step != replicate.step:
-        differs = disagreement(
-            prepare(spec, synthetic(case)).replicates[0],
-            prepare(spec, synthetic(case)).replicates[0],
-        )
-    return Measured(name, samples / max(passed, time.perf_counter() - start), differs)
+    if name == "cuda":
+        pair = [prepare(spec_of(case, device), split).replicates[0] for _ in range(2)]
+        if isinstance(pair[0].take_step, RecordedStep):
+            differs = disagreement(*pair)
+    return Measured(name, rate, differs)
 
 
 def disagreement(recorded: Replicate, plain: Replicate) -> float:
@@ -145,7 +141,7 @@ def disagreement(recorded: Replicate, plain: Replicate) -> float:
     plain.take_step = plain.step
     for replicate in (recorded, plain):
         replicate.train_epoch(1)
-    _wait(recorded.stream is not None)
+    torch.cuda.synchronize()
     pairs = zip(recorded.model.full_weights(), plain.model.full_weights(), strict=True)
     return max(float((a - b).norm() / b.norm()) for a, b in pairs)
 
@@ -203,11 +199,6 @@ def main() -> None:
     print()
     for line in advice(found, study):
         print(line)
-
-
-def _wait(on_gpu: bool) -> None:
-    if on_gpu:
-        torch.cuda.synchronize()
 
 
 def _read(path: str) -> str:

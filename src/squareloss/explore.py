@@ -24,9 +24,8 @@ from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.paths import point_path
 from squareloss.spec import Point
-from squareloss.tables.runs import read_runs
+from squareloss.tables.runs import RUN, read_runs
 
-IDENTITY = [*Point.model_fields]
 MEASURES = {
     "train_loss": "training loss",
     "train_error": "training error",
@@ -57,7 +56,7 @@ def snapshots(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     `tables` are the aggregates by the name of their experiment. `snapshot` counts a run's snapshots
     from 0, and `path` is where its files lie below `metrics/<table>/` and `runs/`.
     """
-    key = [*IDENTITY, "replicate", "epoch"]
+    key = [*RUN, "replicate", "epoch"]
     rows = pd.concat(
         table.loc[table["stable_rank"].notna(), [*key, *MEASURES]].assign(experiment=name)
         for name, table in tables.items()
@@ -65,25 +64,25 @@ def snapshots(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     members = rows.groupby(key)["experiment"].agg(lambda names: " ".join(sorted(set(names))))
     found = rows.drop_duplicates(key).drop(columns="experiment").set_index(key)
     found = found.assign(experiments=members).reset_index()
-    found["snapshot"] = found.groupby([*IDENTITY, "replicate"])["epoch"].rank().astype(int) - 1
+    found["snapshot"] = found.groupby([*RUN, "replicate"])["epoch"].rank().astype(int) - 1
     paths = {
-        point: point_path(Point(**dict(zip(IDENTITY, point, strict=True))))
-        for point in found[IDENTITY].drop_duplicates().itertuples(index=False, name=None)
+        point: point_path(Point(**dict(zip(RUN, point, strict=True))))
+        for point in found[RUN].drop_duplicates().itertuples(index=False, name=None)
     }
-    found["path"] = [paths[tuple(row)] for row in found[IDENTITY].itertuples(index=False)]
+    found["path"] = [paths[tuple(row)] for row in found[RUN].itertuples(index=False)]
     return found
 
 
 def quantiles(folder: Path, replicate: int) -> list[dict[str, Any]]:
     """Quantiles of one replicate's margins, by path and epoch of its snapshots."""
     table = ds.dataset(folder, format="parquet").to_table(
-        columns=[*IDENTITY, "replicate", "epoch", "margin"],
+        columns=[*RUN, "replicate", "epoch", "margin"],
         filter=ds.field("replicate") == replicate,
     )
     margins = table.to_pandas()
     rows = []
-    for key, group in margins.groupby([*IDENTITY, "epoch"]):
-        point = Point(**dict(zip(IDENTITY, key[:-1], strict=True)))
+    for key, group in margins.groupby([*RUN, "epoch"]):
+        point = Point(**dict(zip(RUN, key[:-1], strict=True)))
         q = rounded(np.quantile(group["margin"], LEVELS))
         rows.append({"path": point_path(point), "epoch": int(key[-1]), "q": q})
     return rows
@@ -202,7 +201,7 @@ def main() -> None:
         quantiles=quantiles(arguments.margins, first),
         levels=rounded(LEVELS),
         measures=MEASURES,
-        identity=IDENTITY,
+        identity=RUN,
         charts=charts(),
         scripts=vl_convert.javascript_bundle(),  # type: ignore[call-arg]  # its stub lacks a default
     )

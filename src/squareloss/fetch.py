@@ -9,7 +9,6 @@ trains them as if there were no archive. What is here never changes.
 """
 
 import argparse
-import hashlib
 import json
 import shutil
 import tarfile
@@ -28,6 +27,7 @@ from squareloss.archive import MANIFEST, RECORD, Manifest, Packed, jobs
 from squareloss.config import Study
 from squareloss.configfiles import read
 from squareloss.errors import UserError, run_stage
+from squareloss.files import checksum
 from squareloss.spec import RunSpec, canonical_json
 from squareloss.sweep import data_specs
 
@@ -87,9 +87,8 @@ def unpack(open_file: Opener, packed: Packed, clone: Path) -> None:
             shutil.copyfileobj(remote, file)
     except HTTPException as error:
         raise UserError(f"{packed.file}: the transfer broke off ({error}); fetch again") from None
-    with local.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != packed.sha256:
-            raise UserError(f"{packed.file} is damaged: not what {MANIFEST} lists; fetch again")
+    if checksum(local) != packed.sha256:
+        raise UserError(f"{packed.file} is damaged: not what {MANIFEST} lists; fetch again")
     with tarfile.open(local) as tar:
         for part in packed.parts:
             targets = {part: clone / part, part + RECORD: records.record_path(clone, part)}

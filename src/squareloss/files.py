@@ -114,6 +114,12 @@ def _unwritable(path: Path, error: OSError) -> UserError:
     return UserError(f"{path} could not be written: {reason}; mend that and run again")
 
 
+def checksum(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def lock(file: IO[str], wait: bool) -> None:
     """Lock an open file until it is closed or the process ends.
 

@@ -14,7 +14,6 @@ together (and Snakemake would train them again).
 
 import argparse
 import filecmp
-import hashlib
 import json
 import re
 import shutil
@@ -28,7 +27,7 @@ from typing import Any
 from squareloss import records
 from squareloss.code import code
 from squareloss.errors import UserError, run_stage
-from squareloss.files import discard_partial, whole
+from squareloss.files import checksum, discard_partial, whole
 
 TRAINED = re.compile(r"(?P<study>.+)/runs/(?P<run>recipe=.+/block=\d+)/(?P<file>[^/]+)")
 TABLE = re.compile(r"(?P<study>.+)/metrics/(?P<file>[^/]+)/(?P<run>recipe=.+/block=\d+)\.parquet")
@@ -248,8 +247,7 @@ def code_here(key: str) -> str:
 
 @cache
 def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    return f"sha256:{checksum(path)}"
 
 
 def shown(values: set[str]) -> str:

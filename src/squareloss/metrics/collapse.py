@@ -10,6 +10,8 @@ from math import isfinite, nan
 import torch
 from torch import Tensor
 
+from squareloss.metrics.used import in_use
+
 
 def class_means(h: Tensor, labels: Tensor, classes: int) -> Tensor:
     """mu_c, the mean of each class's samples: (C, p), or (C,) for one number a sample (Eq. 26).
@@ -108,18 +110,15 @@ def duality_gap(w_last: Tensor, means: Tensor) -> float:
 def least_squares(h: Tensor, labels: Tensor, classes: int) -> Tensor:
     """The classifier (C, p) of least norm that fits one-hot labels, centred over the C outputs.
 
-    By least squares on the features `h` (N, p), but for their directions with a singular value
-    below 1e-2 of the largest, 1e-4 of its variance: rounding and chance fill them. Where features
+    By least squares on the features `h` (N, p), along the directions that they use. Where features
     have collapsed it is proportional to the centred class means of equal norms, so NC3 holds; where
     they have not, it is turned away from within-class scatter. NaN if `h` is not finite.
     """
     if not h.isfinite().all():
         return torch.full((classes, h.shape[1]), nan, dtype=h.dtype)
     targets = torch.eye(classes, dtype=h.dtype)[labels] - 1 / classes
-    squares, directions = torch.linalg.eigh(h.T @ h)  # of the singular values
-    kept = squares > 1e-4 * squares.max()
-    fitted = directions[:, kept] / squares[kept] @ directions[:, kept].T
-    return targets.T @ h @ fitted
+    squares, directions = in_use(h.T @ h)
+    return targets.T @ h @ (directions / squares @ directions.T)
 
 
 def in_span(w_last: Tensor, vectors: Tensor) -> float:

@@ -46,6 +46,16 @@ def used_share(weight: Tensor, squares: Tensor) -> float:
     """The share for one layer (out, in), `squares` (in, in) the sum of h h^T over its inputs h."""
     if not squares.isfinite().all():
         return nan
-    along, directions = torch.linalg.eigh(squares)
-    used = directions[:, along > LEAST * along.max()]
+    _, used = in_use(squares)
     return ((weight @ used).norm() / weight.norm()).square().item()
+
+
+def in_use(squares: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of squares (k,) along the directions (p, k) that vectors use, of `squares` (p, p).
+
+    `squares` is the sum of h h^T over the vectors, finite; a direction is used that holds more than
+    `LEAST` of what the first holds. What the others hold is rounding and chance.
+    """
+    along, directions = torch.linalg.eigh(squares)
+    kept = along > LEAST * along.max()
+    return along[kept], directions[:, kept]
