@@ -6,15 +6,13 @@ import http.server
 import io
 import json
 import shutil
-import subprocess
-import sys
 import tarfile
 import threading
 from pathlib import Path
 
 import pytest
 import yaml
-from workflow_copy import ROOT, copy_repository, environment, planned, snakemake
+from workflow_copy import ROOT, copy_repository, make, planned, snakemake
 
 from squareloss import archive as packing
 from squareloss import fetch as fetching
@@ -23,6 +21,7 @@ from squareloss.configfiles import read
 from squareloss.errors import UserError
 
 CONFIG = [str(ROOT / "config.yaml"), str(ROOT / "tests" / "tiny.yaml")]
+TINY = "CONFIG=tiny.yaml"
 TRAINED = {"train", "extract", "landscape", "prepare_split"}
 
 pytestmark = pytest.mark.workflow
@@ -93,25 +92,12 @@ def with_changes(study, **recipe):
     return study.model_copy(update={"recipes": study.recipes | {"cnn6": changed}})
 
 
-def make(folder, *words):
-    """Run make in a copy of the repository, without installing anything."""
-    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-    return subprocess.run(
-        ["make", "-o", ".venv/installed", *words, "CONFIG=tiny.yaml"],
-        cwd=folder,
-        env={**environment(folder), "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_a_fresh_clone_takes_every_run_from_a_web_server_and_trains_nothing(
     finished, published, address, tmp_path
 ):
     fresh = tmp_path / "fresh"
     copy_repository(fresh)
-    done = make(fresh, "fetch-results", f"FROM={address}")
+    done = make(fresh, "fetch-results", TINY, f"FROM={address}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 runs taken, 0 were here already, 0 are made otherwise, 0 are not in" in done.stdout
     results = contents(fresh / "results")
@@ -125,7 +111,7 @@ def test_a_fresh_clone_takes_every_run_from_a_web_server_and_trains_nothing(
     # The records came along: what these runs were made with is known here too.
     assert planned(fresh, "metrics", "--config", "seed=3")["train"] == 2
     # And from here the same archive can be made, to the byte.
-    done = make(fresh, "archive", "TO=again")
+    done = make(fresh, "archive", TINY, "TO=again")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 of 2 runs" in done.stdout
     assert contents(fresh / "again") == contents(published)
@@ -229,7 +215,7 @@ def test_runs_of_other_code_are_left_out(published, tmp_path):
     copy_repository(fresh)
     engine = fresh / "src/squareloss/engine.py"
     engine.write_text(engine.read_text(encoding="utf-8") + "ANOTHER = True\n", encoding="utf-8")
-    done = make(fresh, "fetch-results", f"FROM={published}")
+    done = make(fresh, "fetch-results", TINY, f"FROM={published}")
     assert done.returncode == 0, done.stderr
     assert "0 runs taken, 0 were here already, 2 are made otherwise" in done.stdout
     assert "not taken: 2 runs, as code of train, networks.cnn6 is" in done.stdout
@@ -317,7 +303,7 @@ def test_what_is_no_archive_is_one_line(finished, published, address, tmp_path):
         (tmp_path / "page", "is not what this version of squareloss writes"),
         ("", "archive.json could not be read"),
     ]:
-        done = make(fresh, "fetch-results", f"FROM={source}")
+        done = make(fresh, "fetch-results", TINY, f"FROM={source}")
         assert done.returncode != 0, source
         assert words in done.stderr
         assert "Traceback" not in done.stderr

@@ -3,8 +3,6 @@
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
-from workflow_copy import copy_repository, planned, snakemake
+from workflow_copy import copy_repository, make, planned, snakemake
 
 from squareloss import merge as stage
 from squareloss import records
@@ -102,19 +100,6 @@ def contents(clone):
     }
 
 
-def make_merge(clone, source):
-    """`make merge`, as a user would, without installing anything."""
-    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-    return subprocess.run(
-        ["make", "-o", ".venv/installed", "merge", f"FROM={source}"],
-        cwd=clone,
-        env={**os.environ, "PATH": path, "PYTHONPATH": str(clone / "src")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def edit_tiny(clone, old, new):
     path = clone / "tiny.yaml"
     text = path.read_text(encoding="utf-8")
@@ -127,7 +112,7 @@ def test_what_is_taken_is_not_trained_again_and_reruns_when_it_must(clones):
     forget(clones.target, RUNS[1])
     before = contents(clones.target)
     assert planned(clones.target)["train"] == 1
-    done = make_merge(clones.target, clones.source)
+    done = make(clones.target, "merge", f"FROM={clones.source}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"took {RUNS[1]}: 7 files" in done.stdout
     after = contents(clones.target)
@@ -138,7 +123,7 @@ def test_what_is_taken_is_not_trained_again_and_reruns_when_it_must(clones):
     # Stale results would be taken for good if their records had not come along.
     assert planned(clones.target, "metrics", "--config", "seed=3")["train"] == 2
     assert planned(clones.target, "metrics", "--config", "delta=0.1")["extract"] == 2
-    again = make_merge(clones.target, clones.source)
+    again = make(clones.target, "merge", f"FROM={clones.source}")
     assert "0 runs taken, 2 were here already" in again.stdout
     assert contents(clones.target) == after
 
@@ -147,7 +132,7 @@ def test_what_is_taken_is_not_trained_again_and_reruns_when_it_must(clones):
 def test_a_clone_in_which_nothing_ran_takes_the_parts_alone(clones, tmp_path):
     fresh = tmp_path / "fresh"
     copy_repository(fresh)
-    done = make_merge(fresh, clones.source)
+    done = make(fresh, "merge", f"FROM={clones.source}")
     assert done.returncode == 0, done.stdout + done.stderr
     taken = {str(path) for path in contents(fresh) if path.parts[0] == "results"}
     assert taken == {part for run in RUNS for part in parts(clones.source, run)}
@@ -188,7 +173,7 @@ def test_clones_of_other_settings_are_refused_and_say_in_what(clones):
     engine.write_text(engine.read_text(encoding="utf-8") + "ANOTHER = True\n", encoding="utf-8")
     assert snakemake(clones.source, "metrics").returncode == 0
     before = contents(clones.target)
-    done = make_merge(clones.target, clones.source)
+    done = make(clones.target, "merge", f"FROM={clones.source}")
     assert done.returncode != 0
     [line] = [line for line in done.stderr.splitlines() if "squareloss: error" in line]
     for words in ("code of train, networks.cnn6 is", "seed is 3 there and 2022 here"):
@@ -288,11 +273,11 @@ def test_a_copy_that_fails_leaves_nothing_and_the_next_completes_one_that_was_ki
 @pytest.mark.workflow
 def test_what_is_no_other_clone_is_one_line(clones, tmp_path):
     for source, words in [(tmp_path, "not a clone"), (clones.target, "is this clone")]:
-        done = make_merge(clones.target, source)
+        done = make(clones.target, "merge", f"FROM={source}")
         assert done.returncode != 0
         assert words in done.stderr
         assert "Traceback" not in done.stderr
     locks = clones.target / ".snakemake" / "locks"
     locks.mkdir(exist_ok=True)
     (locks / "0.input.lock").touch()
-    assert "--unlock" in make_merge(clones.target, clones.source).stderr
+    assert "--unlock" in make(clones.target, "merge", f"FROM={clones.source}").stderr

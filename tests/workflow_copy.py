@@ -40,6 +40,19 @@ def snakemake(folder, *arguments, overlays=("tiny.yaml",)):
     )
 
 
+def make(folder, *words):
+    """Run make in a copy of the repository, on that copy's package and without installing."""
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    return subprocess.run(
+        ["make", "-o", ".venv/installed", *words],
+        cwd=folder,
+        env={**environment(folder), "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def planned(folder, *arguments, overlays=("tiny.yaml",)):
     """Number of jobs by rule that Snakemake would run."""
     done = snakemake(folder, "-n", *arguments, overlays=overlays)
