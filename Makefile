@@ -25,8 +25,8 @@ report: .venv/installed ## one self-contained page with the demo's figures, tabl
 	snakemake --configfile config/demo.yaml --report results/demo/report.html
 	@echo "Report: $(CURDIR)/results/demo/report.html"
 
-test: .venv/installed lint ## the whole test suite
-	pytest -rs
+test: cores .venv/installed lint ## the whole test suite
+	pytest -rs --numprocesses $(CORES:all=auto) --dist worksteal
 
 test-slurm: .venv/installed ## a Slurm cluster on this machine, and faults on it (root; apt-get install slurm-wlm munge)
 	pytest -rs tests/slurm

@@ -304,6 +304,7 @@ def settled(**values):
         "weight_decay": 0.01,
         "rho": 0.6,
         "gradient": 1e-9,
+        "multiclass_gradient": 1e-9,
         "multiplier": 0.01 * 0.6**2,
         "mu": 1.6,
         "free_loss": 1e-20,
@@ -332,6 +333,7 @@ SETTLED = {
     "lemma6-residuals": ("residual_spread", 1e-4, 0.5),
     # lambda / (mu^2 + lambda) = 0.00389, and 1 - rho mu of rho = 0.6226 is that.
     "lemma6-gap": ("rho", (1 - 0.01 / 2.57) / 1.6, 0.6),
+    "lemma7-outputs": ("off_targets", 1e-7, 0.1),
     "nc1-settled": ("nc1", 1e-5, 0.1),
     "nc2-norms-weights-settled": ("nc2_equinorm_weights", 1e-5, 0.1),
     "nc2-angles-weights-settled": ("nc2_angle_weights", 1e-5, 0.1),
@@ -605,7 +607,8 @@ def test_networks_that_lack_the_premise_decide_nothing(name):
     lacking = {key: table.assign(train_error=0.1) for key, table in CASES[name][0].items()}
     if name in SETTLED:
         column, value, _ = SETTLED[name]
-        lacking = {"settled": settled(**{column: value}).assign(gradient=0.1, free_loss=0.1)}
+        lacking = {"settled": settled(**{column: value})}
+        lacking["settled"][["gradient", "multiclass_gradient", "free_loss"]] = 0.1
     if name == "lemma8-no-equilibrium":
         lacking = {"minibatch": singles(1.0, 1e-9, rank=2)}
     row = judge([CLAIMS[name]], lacking).loc[0]

@@ -42,6 +42,7 @@ from squareloss.theory.settled import (
     euler_error,
     hessian_rank,
     multiplier,
+    off_targets,
     outputs,
     settle,
     spreads,
@@ -386,6 +387,30 @@ def test_self_duality_is_off_by_the_imbalance_of_the_residuals():
     assert cosine.item() == pytest.approx(1, abs=1e-4)
     duality = collapse_of(problem, point)["nc3"]
     assert duality == pytest.approx(found["residual_imbalance"], rel=0.2)
+
+
+def test_outputs_beside_their_targets():
+    """Linear features: an output is the sum of two rows of weights, one of them set beside."""
+    x = torch.eye(3, dtype=torch.float64)
+    problem = Problem((Linear(3), Linear(3)), x, torch.arange(3), 0.0)
+    aimed = torch.eye(3, dtype=torch.float64) - 1 / 3  # columns are the targets' directions
+    for beside in (0.0, 0.3):
+        last = aimed.clone()
+        last[1, 0] += beside  # (0, 1, -1) is orthogonal to the first target
+        last[2, 0] -= beside
+        v = torch.cat([x.flatten(), last.flatten()])
+        expected = math.sin(math.atan2(beside * 2**0.5, (2 / 3) ** 0.5))
+        assert off_targets(problem, Point(2.0, v, 0.0)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_outputs_point_to_their_targets_at_a_critical_point_of_three_classes():
+    """Lemma 7 at a problem whose end is off the kinks, though margins still differ by 1%."""
+    problem = blobs(22, 1e-2, 6, classes=3, units=16, spread=0.3)
+    end = settle(problem, 1.0, initial(problem, 22))
+    assert end.gradient < 1e-7
+    assert off_targets(problem, end) < 1e-6
+    assert spreads(problem, end)["margin_spread"] > 1e-3
+    assert off_targets(problem, Point(end.rho, initial(problem, 5), 0.0)) > 0.1
 
 
 def test_losses_on_curves():

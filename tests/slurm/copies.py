@@ -50,7 +50,7 @@ class Copy:
         """Run Snakemake without a cluster."""
         self.finish(self.start(*arguments, "--cores", "2", overlays=overlays))
 
-    def finish(self, process: subprocess.Popen, seconds: float = 300) -> None:
+    def finish(self, process: subprocess.Popen, seconds: float = 900) -> None:
         """Wait for Snakemake to succeed."""
         assert process.wait(seconds) == 0, self.output.read_text()[-5000:]
 

@@ -11,6 +11,7 @@ from squareloss.claims.claim import claim
 from squareloss.tables.small import CRITICAL
 
 AT_CRITICAL = f"a gradient below {CRITICAL:g} at the end: many minima are on kinks"
+AT_CRITICAL_OF_THREE = f"{AT_CRITICAL}; of three classes"
 ZERO_LOSS = "a loss below 1e-14"
 
 
@@ -18,6 +19,7 @@ def meeting(settled: pd.DataFrame, premise: str) -> pd.DataFrame:
     """The table by problem, NaN where a problem's network lacks the premise; "" is none."""
     meets = {
         AT_CRITICAL: settled["gradient"] < CRITICAL,
+        AT_CRITICAL_OF_THREE: settled["multiclass_gradient"] < CRITICAL,
         ZERO_LOSS: settled["free_loss"] < 1e-14,
         "": settled["replicate"].notna(),
     }

@@ -3,7 +3,12 @@
 import pandas as pd
 
 from squareloss.claims.claim import claim
-from squareloss.claims.section3_landscape import AT_CRITICAL, claim_of_settled, meeting
+from squareloss.claims.section3_landscape import (
+    AT_CRITICAL,
+    AT_CRITICAL_OF_THREE,
+    claim_of_settled,
+    meeting,
+)
 
 HUNDREDTH = "a hundredth of the scale, where the gradient is zero to six digits"
 
@@ -24,6 +29,16 @@ claim_of_settled(
     "sd / mean of 1 - rho fbar_n at a critical point",
     below=0.01,
     because=HUNDREDTH,
+)
+claim_of_settled(
+    "lemma7-outputs",
+    "Lemma 7, Property 2",
+    "trained to convergence with lambda > 0, outputs are proportional to their targets e~_c",
+    "off_targets",
+    "largest sine of the angle between an output and its target, three classes",
+    below=0.01,
+    because=HUNDREDTH,
+    premise=AT_CRITICAL_OF_THREE,
 )
 
 

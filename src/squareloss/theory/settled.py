@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from squareloss.architecture import Linear
-from squareloss.evaluate import margins, moments
+from squareloss.evaluate import margins, moments, targets
 from squareloss.layers import forward
 from squareloss.metrics.collapse import class_means, collapse
 from squareloss.theory.flow import Problem
@@ -29,15 +29,26 @@ class Point:
     gradient: float
 
 
-def blobs(seed: int, weight_decay: float, samples: int) -> Problem:
-    """Two classes of Gaussian points around a random centre each, and 32-2 units."""
+def blobs(
+    seed: int,
+    weight_decay: float,
+    samples: int,
+    classes: int = 2,
+    units: int = UNITS,
+    spread: float = 1.0,
+) -> Problem:
+    """Classes of Gaussian points, `spread` times a normal draw around a random centre each.
+
+    The network has one hidden layer of so many units.
+    """
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(samples) % 2
+    labels = torch.arange(samples) % classes
     centres, x = (
         torch.randn(count, DIMENSIONS, dtype=torch.float64, generator=generator)
-        for count in (2, samples)
+        for count in (classes, samples)
     )
-    return Problem((Linear(UNITS), Linear(2)), x + centres[labels], labels, weight_decay)
+    layers = (Linear(units), Linear(classes))
+    return Problem(layers, spread * x + centres[labels], labels, weight_decay)
 
 
 def settle(
@@ -161,6 +172,15 @@ def spreads(problem: Problem, point: Point) -> dict[str, float]:
         "residual_spread": (residuals.std(correction=0) / residuals.mean()).item(),
         "residual_imbalance": ((by_class.max() - by_class.min()) / by_class.sum()).item(),
     }
+
+
+def off_targets(problem: Problem, point: Point) -> float:
+    """Largest sine of the angle between outputs f_n and their target e~_c, 0 under Property 2."""
+    f, _ = outputs(problem, point)
+    aim = targets(problem.labels, problem.classes).to(f.dtype)
+    aim = aim / aim.norm(dim=1, keepdim=True)
+    beside = f - (f * aim).sum(1, keepdim=True) * aim
+    return (beside.norm(dim=1) / f.norm(dim=1)).max().item()
 
 
 def curve_losses(problem: Problem, one: Point, other: Point) -> tuple[float, float]:
