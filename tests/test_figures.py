@@ -30,6 +30,7 @@ from squareloss.figures import (
     figure_loss,
     figure_lowrank,
     figure_normalization,
+    figure_numbers,
     figure_optimizer,
     figure_randomlabels,
     figure_readings,
@@ -317,6 +318,27 @@ def test_figure5_table(table5, tmp_path):
 def test_figure5_too_few_points():
     table = pd.concat([run(0), run(1, init=1.3, diverged=[0, 1, 2])])
     assert "n/a" in words(figure5.draw(table))
+
+
+def test_the_papers_numbers_stand_beside_ours(tmp_path):
+    parts = [run(0, init=0.9), run(1, init=1.3), run(2, decay=0.0, diverged=[1])]
+    table = pd.concat(parts, ignore_index=True)
+    style.save_table(figure_numbers.tabulate(table), str(tmp_path / "t"))
+    numbers = pd.read_csv(tmp_path / "t.csv").set_index(["weight_decay", "init_scale"])
+    rows = finals(table, weight_decay=0.001).query("init_scale == 0.9")
+    ours = numbers.loc[(0.001, 0.9)]
+    assert ours["rho_median"] == pytest.approx(sorted(rows["rho"])[1])
+    assert ours["test_accuracy_largest"] == pytest.approx(1 - rows["test_error"].min())
+    assert numbers.loc[(0.0, 0.9), "replicates"] == 2
+    assert "in the order of 500" in (tmp_path / "t.md").read_text()
+
+    figure = figure_numbers.draw(table)
+    assert_labelled(figure)
+    rho = figure.axes[0]
+    assert [line.get_ydata()[0] for line in rho.lines[:2]] == [500, 500]
+    assert rho.lines[3].get_ydata()[0] == pytest.approx(ours["rho_median"])
+    with pytest.raises(UserError, match="two values of weight_decay, not 3"):
+        figure_numbers.draw(runs(decay=[0.0, 0.001, 0.01]))
 
 
 @pytest.fixture
