@@ -219,7 +219,7 @@ def multiclass_row(seed: int, replicate: int) -> dict[str, Any]:
         data = stream(seed, replicate, "small", name, "data")
         problem = blobs(data, 10 * DECAY, FEW, classes=3, units=16, spread=0.3)
         start = initial(problem, stream(seed, replicate, "small", name, "weights"))
-        end = settle(problem, 1.0, start)
+        end = settle(problem, 1.0, start, iterations=200)  # on a kink more do not help
         if end.gradient < CRITICAL:
             break
     return {
