@@ -174,7 +174,7 @@ claim_of_settled(
     "Section 3.5",
     "a small start with mu <= lambda rho goes back to rho = 0",
     "inseparable_growth",
-    "largest |rho| on the gradient flow from rho = 0.01 with mu < 0, over that of the start",
+    "largest |rho| of gradient descent from rho = 0.01 with mu < 0, over that of the start",
     below=1 + 1e-6,
     because="it never gets larger than at the start",
     premise="",
