@@ -51,8 +51,8 @@ def test_a_requeued_job_goes_on(training, cluster, undisturbed):
     [job] = cluster.jobs()
     cluster.ask("scontrol", "requeue", job)
     copy.finish(process)
-    ends_as_undisturbed(copy, undisturbed(EPOCHS))
     assert cluster.job(job)["Restarts"] == "1"
+    ends_as_undisturbed(copy, undisturbed(EPOCHS))
 
 
 def node_goes_down(cluster, until):
@@ -68,8 +68,8 @@ def test_a_job_whose_node_goes_down_goes_on(training, cluster, undisturbed):
     [job] = cluster.jobs()
     node_goes_down(cluster, lambda: cluster.jobs("PENDING") == [job])
     copy.finish(process)
-    ends_as_undisturbed(copy, undisturbed(EPOCHS))
     assert cluster.job(job)["Restarts"] == "1"
+    ends_as_undisturbed(copy, undisturbed(EPOCHS))
 
 
 def test_a_job_that_slurm_does_not_requeue_is_submitted_again(training, cluster, undisturbed):
@@ -77,8 +77,8 @@ def test_a_job_that_slurm_does_not_requeue_is_submitted_again(training, cluster,
     [job] = cluster.jobs()
     node_goes_down(cluster, lambda: cluster.job(job)["JobState"] == "NODE_FAIL")
     copy.finish(process)
-    ends_as_undisturbed(copy, undisturbed(EPOCHS))
     assert cluster.job(job)["Restarts"] == "0"
+    ends_as_undisturbed(copy, undisturbed(EPOCHS))
 
 
 def test_a_job_that_nears_its_time_limit_is_told_saves_and_goes_on(copy, cluster, undisturbed):
