@@ -1,17 +1,21 @@
 """The estimate of what a study costs, and the limits that jobs ask a cluster for."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+import torch
 import yaml
 from snakemake.utils import update_config
 from workflow_copy import ROOT
 
 from squareloss import configfiles, cost, sweep
 from squareloss.architecture import build, flops_per_sample
+from squareloss.spec import canonical_json
 
 PAPER = [str(ROOT / "config.yaml")]
+SNAKEMAKE_BYTES = 182e6  # of each that starts a job on a cluster, measured there
 
 
 @pytest.fixture
@@ -54,7 +58,45 @@ def test_retries_get_more(study):
         first, second, third = (limit(job, attempt) for attempt in (1, 2, 3))
         assert first < second < third
     assert cost.runtime_minutes(job, 1) * 60 > 2 * job.seconds
-    assert cost.memory_mb(job, 1) * 1e6 > job.memory
+    assert cost.memory_mb(job, 1) * 1e6 >= job.memory
+
+
+def peak_bytes(*command):
+    """The most main memory that a stage has held."""
+    process = subprocess.Popen([sys.executable, "-m", *map(str, command)], cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0
+    return 1024 * usage.ru_maxrss
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts otherwise")
+@pytest.mark.parametrize("recipe", ["unit", "mlp10"])  # the least and the largest ratio
+def test_what_a_job_of_the_demo_asks_for_is_not_much_more_than_it_takes(tmp_path, recipe):
+    study = configfiles.read([*PAPER, str(ROOT / "config/demo.yaml")])
+    brief = study.recipes[recipe].model_copy(update={"epochs": 1})  # memory does not depend on it
+    recipes = study.recipes | {recipe: brief}
+    study = study.model_copy(update={"recipes": recipes, "replicates": 1, "block_size": 1})
+    point = next(p for p in sweep.runs_table(study)["point"] if p.recipe_name == recipe)
+    path = sweep.split_path(study, point, 0)
+    data, run, snapshots, history = (tmp_path / name for name in ("data", "run", "snap", "hist"))
+    prepare = ("--spec", canonical_json(sweep.data_specs(study)[path]), "--output", data)
+    peak_bytes("squareloss.data.prepare", *prepare)
+    used = peak_bytes(
+        "squareloss.train", "--spec", canonical_json(sweep.run_spec(study, point, 0)),
+        "--data", data, "--checkpoint", tmp_path / "checkpoint", "--run", run,
+        "--snapshots", snapshots, "--history", history,
+    )  # fmt: skip
+    tables = [f"--{name}={tmp_path / name}" for name in ("margins", "collapse", "layers", "bounds")]
+    read = peak_bytes(
+        "squareloss.extract", "--delta", study.delta, "--run", run, "--snapshots", snapshots,
+        "--data", data, *tables,
+    )  # fmt: skip
+    for job, stage in ((cost.training_job, used), (cost.reading_job, read)):
+        asked = 2**20 * cost.memory_mb(job(study, point), 1)  # Slurm's MB are MiB
+        taken = stage + 2 * SNAKEMAKE_BYTES
+        assert asked > 1.05 * taken
+        assert asked > taken + SNAKEMAKE_BYTES  # a task of a job array has one more
+        assert asked < 1.5 * taken or torch.version.cuda is None  # such a build takes less
 
 
 def test_the_sum_over_recipes_is_the_study(study):

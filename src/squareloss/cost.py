@@ -15,7 +15,7 @@ from math import prod
 import pandas as pd
 
 from squareloss import sweep
-from squareloss.architecture import Layer, build, flops_per_sample, weight_shapes
+from squareloss.architecture import Conv, Layer, build, flops_per_sample, weight_shapes
 from squareloss.config import Study
 from squareloss.configfiles import read
 from squareloss.data.images import CHANNELS, SIDE
@@ -25,6 +25,13 @@ from squareloss.spec import Point, Recipe
 CORE_RATE = 3e10  # FLOP/s of one CPU core: less than half of what cnn6 reaches in float32
 STEP_SECONDS = 2e-4  # the least that a step takes on a GPU, however small the network
 START_SECONDS = 60  # of a job: imports, data, recording of the step
+# Bytes of main memory that a job takes whatever its run, as measured in docs/performance.md. On a
+# cluster two Snakemakes start the stage, three in a job array, of 0.18 GB each. The stage itself
+# takes 0.92 GB to train and 0.72 GB to read. With CUDA it is a guess: nothing was measured.
+TRAINING_BYTES = 1.5e9
+CUDA_TRAINING_BYTES = 4e9
+READING_BYTES = 1.25e9
+PASS = 500  # images that pass through a network at a time, where it is evaluated
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Job:
     samples: int  # passed through training steps
     seconds: float
     disk: int  # bytes of snapshots
-    memory: int  # bytes of main memory, without the libraries
+    memory: float  # bytes of main memory, all in all
 
 
 def network(study: Study, point: Point) -> tuple[Layer, ...]:
@@ -42,6 +49,24 @@ def network(study: Study, point: Point) -> tuple[Layer, ...]:
     recipe = study.recipes[point.recipe_name]
     classes = len(study.datasets[recipe.dataset].classes)
     return build(recipe.network, classes, recipe.width, recipe.downsample)
+
+
+def passed_on(layers: tuple[Layer, ...]) -> int:
+    """How many numbers the layers of a network make of one image, before pooling."""
+    side, total = SIDE, 0
+    for layer in layers:
+        if isinstance(layer, Conv):
+            total += layer.channels * ((side - layer.kernel) // layer.stride + 1) ** 2
+            side = layer.side(side)
+        else:
+            total += layer.units
+    return total
+
+
+def widest_dense(layers: tuple[Layer, ...]) -> int:
+    """Inputs of the dense layer that has the most."""
+    shapes = weight_shapes(layers, CHANNELS, SIDE)
+    return max(shape[1] for shape in shapes if len(shape) == 2)
 
 
 @cache
@@ -61,7 +86,8 @@ def training_job(study: Study, point: Point) -> Job:
     recipe = study.recipes[point.recipe_name]
     dataset = study.datasets[recipe.dataset]
     layers = network(study, point)
-    weights = sum(prod(shape) for shape in weight_shapes(layers, CHANNELS, SIDE))
+    shapes = weight_shapes(layers, CHANNELS, SIDE)
+    weights = 4 * sum(prod(shape) for shape in shapes) * study.block_size  # bytes of all replicates
     flops = flops_per_sample(layers, CHANNELS, SIDE)
     samples = study.block_size * recipe.epochs * point.n_train
     # An evaluation is a forward pass, a third of a step, over training and test set.
@@ -69,13 +95,15 @@ def training_job(study: Study, point: Point) -> Job:
     evaluated = study.block_size * evaluations(recipe) * images / 3
     steps = study.block_size * recipe.epochs * math.ceil(point.n_train / point.batch_size)
     work = (samples + evaluated) * flops / study.training_rate
-    disk = 4 * weights * snapshots(recipe) * study.block_size
+    disk = weights * snapshots(recipe)
+    libraries = TRAINING_BYTES if study.device == "cpu" else CUDA_TRAINING_BYTES
     return Job(
         samples=samples,
         seconds=START_SECONDS + max(work, steps * STEP_SECONDS),
         disk=disk,
-        # Snapshots stay in memory until the end. Images are held as bytes and, twice, as floats.
-        memory=2 * disk + 10 * images * CHANNELS * SIDE**2,
+        # Snapshots stay in memory until the end and are written from a copy, as is the state: the
+        # weights, their momentum and gradient. Images are bytes and, twice, floats.
+        memory=libraries + 2 * disk + 4 * weights + 10 * images * CHANNELS * SIDE**2,
     )
 
 
@@ -85,9 +113,15 @@ def reading_job(study: Study, point: Point) -> Job:
     # Passes over the training images: the outputs, twice every layer, what inputs use. Test: two.
     n_test = study.datasets[recipe.dataset].n_test
     images = (4 * point.n_train + 2 * n_test) * snapshots(recipe) * study.block_size
-    work = images * flops_per_sample(network(study, point), CHANNELS, SIDE) / 3
-    # Images as floats, their features, and intermediate results of both.
-    memory = 10 * (point.n_train + n_test) * CHANNELS * SIDE**2 * 4
+    layers = network(study, point)
+    work = images * flops_per_sample(layers, CHANNELS, SIDE) / 3
+    # Images are held as floats and, for the bounds, as doubles. At another time it is the features
+    # of a pass, as floats and twice as doubles, or, for what a dense layer uses of its inputs, a
+    # square matrix of doubles, its eigenvectors and what LAPACK works on.
+    held = 16 * (point.n_train + n_test) * CHANNELS * SIDE**2
+    features = 20 * PASS * passed_on(layers)
+    squares = 4 * 8 * widest_dense(layers) ** 2
+    memory = READING_BYTES + held + max(features, squares)
     seconds = START_SECONDS + work / (CORE_RATE * study.threads)
     return Job(samples=0, seconds=seconds, disk=0, memory=memory)
 
@@ -98,8 +132,8 @@ def runtime_minutes(job: Job, attempt: int) -> int:
 
 
 def memory_mb(job: Job, attempt: int) -> int:
-    """Memory limit: libraries and CUDA take some 4 GB; half as much again with every retry."""
-    return math.ceil((4000 + job.memory / 1e6) * (1 + 0.5 * (attempt - 1)))
+    """Memory limit: half as much again with every retry."""
+    return math.ceil(job.memory / 1e6 * (1 + 0.5 * (attempt - 1)))
 
 
 def estimate(study: Study) -> pd.DataFrame:

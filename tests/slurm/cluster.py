@@ -1,5 +1,8 @@
 """A Slurm cluster on this machine: one node with two CPUs and two devices that pass for GPUs.
 
+The devices are of two types, the node is in two partitions, one of which has no GPU for a job to
+ask for, and a job is put back into the queue only if it asks for that.
+
 It has its own munge, ports and folder. The plugin starts `srun` without the variable that would say
 where the configuration is, so a link says it, where Slurm looks if /etc/slurm holds none. It needs
 root, and `apt-get install slurm-wlm munge`.
@@ -44,12 +47,18 @@ JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SlurmdParameters=config_overrides
 ReturnToService=0
+JobRequeue=0
 KillWait=10
 GresTypes=gpu
-NodeName={node} NodeAddr=127.0.0.1 CPUs=2 RealMemory=20000 Gres=gpu:2 State=UNKNOWN
+NodeName={node} NodeAddr=127.0.0.1 CPUs=2 RealMemory=20000 Gres=gpu:a100:1,gpu:h100:1 State=UNKNOWN
 PartitionName=gpu Nodes={node} Default=YES MaxTime=INFINITE State=UP
+PartitionName=cpu Nodes={node} MaxTime=INFINITE State=UP
 """
-GRES = "NodeName={node} Name=gpu File=/dev/tty[0-1]\n"
+# CUDA_VISIBLE_DEVICES of a job is 0 for the first and 1 for the second.
+GRES = """\
+NodeName={node} Name=gpu Type=a100 File=/dev/tty0
+NodeName={node} Name=gpu Type=h100 File=/dev/tty1
+"""
 
 
 class Cluster:

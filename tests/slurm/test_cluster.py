@@ -2,7 +2,8 @@
 
 import re
 
-from copies import STUDY, Copy
+import pytest
+from copies import LONG, STUDY, Copy, longer
 
 from squareloss import configfiles, cost, sweep
 
@@ -51,3 +52,66 @@ def test_an_array_of_training_jobs_is_one_entry_of_the_queue(copy, cluster, tmp_
     local = Copy(tmp_path_factory.mktemp("local"))
     local.locally("runs")
     assert copy.files(".parquet", ".safetensors") == local.files(".parquet", ".safetensors")
+
+
+# By what a site wants, as docs/cluster.md says: resources of the training job, what it then asks
+# Slurm for, and the devices that it may get. Device 1 is the H100.
+GPUS = {
+    "gres": (["train:gpu=0", "train:gres=gpu:1"], {"TresPerNode": "gres:gpu:1"}, "01"),
+    "type": (["train:gpu_model=h100"], {"TresPerJob": "gres:gpu:h100:1"}, "1"),
+    "type by gres": (
+        ["train:gpu=0", "train:gres=gpu:h100:1"],
+        {"TresPerNode": "gres:gpu:h100:1"},
+        "1",
+    ),
+}
+PARTITIONS = """\
+partitions:
+  gpu: {max_gpu: 1}
+  cpu: {max_runtime: 1d}
+"""
+
+
+@pytest.fixture
+def short_run(copy, cluster, undisturbed):
+    """Make a target of a study of one short run; its Slurm jobs by rule."""
+
+    def run(target, *options):
+        before = cluster.entries()
+        copy.finish(copy.on_cluster(target, "--config", longer(2), *options, overlays=LONG))
+        assert copy.files(".parquet", ".safetensors").items() >= undisturbed(2).items()
+        jobs = [job for job in cluster.all_jobs() if job["JobId"] not in before]
+        return {re.match("rule_([a-z]+)", job["Comment"])[1]: job for job in jobs}
+
+    return run
+
+
+def gpu_request(job):
+    """What a job asks for beside CPUs and memory."""
+    return {name: job[name] for name in ("TresPerJob", "TresPerNode") if name in job}
+
+
+@pytest.mark.parametrize("wanted", ["gres", "type"])
+def test_a_site_that_wants_gpus_in_another_way(copy, short_run, wanted):
+    resources, request, devices = GPUS[wanted]
+    # An account and the efficiency report: a cluster without a database fails for neither.
+    options = ["--default-resources", "slurm_account=me", "--slurm-efficiency-report"]
+    jobs = short_run("runs", "--set-resources", *resources, *options)
+    assert gpu_request(jobs["train"]) == request
+    assert jobs["train"]["Account"] == "me"
+    assert re.search(rf"CUDA_VISIBLE_DEVICES=[{devices}]$", copy.log(), re.M)
+    assert "Failed to retrieve job data" in copy.output.read_text()
+
+
+def test_a_partition_file_sends_each_job_where_it_fits(copy, short_run):
+    resources, request, devices = GPUS["type by gres"]
+    (copy.folder / "partitions.yaml").write_text(PARTITIONS)
+    options = ["--slurm-partition-config", "partitions.yaml"]
+    jobs = short_run("metrics", "--set-resources", *resources, *options)
+    assert {rule: job["Partition"] for rule, job in jobs.items()} == {
+        "train": "gpu",
+        "extract": "cpu",
+    }
+    assert gpu_request(jobs["train"]) == request
+    assert gpu_request(jobs["extract"]) == {}
+    assert re.search(rf"CUDA_VISIBLE_DEVICES=[{devices}]$", copy.log(), re.M)

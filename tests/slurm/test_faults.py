@@ -9,12 +9,20 @@ from cluster import NODE, wait_until
 from copies import LONG, longer
 
 EPOCHS = 2000
+# The site puts no job back into the queue unless it asks for that.
+requeued = pytest.mark.parametrize(
+    "training", [("--slurm-requeue",)], indirect=True, ids=["requeue"]
+)
 
 
 @pytest.fixture
-def training(copy):
-    """A copy whose only run is being trained on the cluster and has left a checkpoint."""
-    process = copy.on_cluster("runs", "--config", longer(EPOCHS), overlays=LONG)
+def training(request, copy):
+    """A copy whose only run is being trained on the cluster and has left a checkpoint.
+
+    Its parameter, if it has one, is a tuple of more options for Snakemake.
+    """
+    options = getattr(request, "param", ())
+    process = copy.on_cluster("runs", "--config", longer(EPOCHS), *options, overlays=LONG)
     copy.checkpoint()
     return copy, process
 
@@ -37,24 +45,40 @@ def test_a_cancelled_job_is_submitted_again(training, cluster, undisturbed):
     ends_as_undisturbed(copy, undisturbed(EPOCHS))
 
 
+@requeued
 def test_a_requeued_job_goes_on(training, cluster, undisturbed):
     copy, process = training
     [job] = cluster.jobs()
     cluster.ask("scontrol", "requeue", job)
     copy.finish(process)
-    ends_as_undisturbed(copy, undisturbed(EPOCHS))
     assert cluster.job(job)["Restarts"] == "1"
+    ends_as_undisturbed(copy, undisturbed(EPOCHS))
 
 
+def node_goes_down(cluster, until):
+    """Take the node away, with what runs on it, until something has come of it."""
+    cluster.ask("scontrol", "update", f"NodeName={NODE}", "State=DOWN", "Reason=test")
+    wait_until(until, "what a node that is down leads to", 60)
+    cluster.ask("scontrol", "update", f"NodeName={NODE}", "State=RESUME")
+
+
+@requeued
 def test_a_job_whose_node_goes_down_goes_on(training, cluster, undisturbed):
     copy, process = training
     [job] = cluster.jobs()
-    cluster.ask("scontrol", "update", f"NodeName={NODE}", "State=DOWN", "Reason=test")
-    wait_until(lambda: cluster.jobs("PENDING") == [job], "the job back in the queue", 60)
-    cluster.ask("scontrol", "update", f"NodeName={NODE}", "State=RESUME")
+    node_goes_down(cluster, lambda: cluster.jobs("PENDING") == [job])
     copy.finish(process)
-    ends_as_undisturbed(copy, undisturbed(EPOCHS))
     assert cluster.job(job)["Restarts"] == "1"
+    ends_as_undisturbed(copy, undisturbed(EPOCHS))
+
+
+def test_a_job_that_slurm_does_not_requeue_is_submitted_again(training, cluster, undisturbed):
+    copy, process = training
+    [job] = cluster.jobs()
+    node_goes_down(cluster, lambda: cluster.job(job)["JobState"] == "NODE_FAIL")
+    copy.finish(process)
+    assert cluster.job(job)["Restarts"] == "0"
+    ends_as_undisturbed(copy, undisturbed(EPOCHS))
 
 
 def test_a_job_that_nears_its_time_limit_is_told_saves_and_goes_on(copy, cluster, undisturbed):
