@@ -1,7 +1,8 @@
 # Two cores unless told otherwise: make demo CORES=8
 CORES ?= 2
 PYTHON ?= python3
-BIN := .venv/bin
+# In a container the environment is the image's, envs/Dockerfile.
+BIN := $(or $(SQUARELOSS_VENV),$(CURDIR)/.venv)/bin
 export CORES
 # Snakemake's progress: in a terminal a bar a rule, elsewhere four lines a job. All of it is in its log.
 PROGRESS = $$(if [ -t 1 ]; then echo --logger rich; else echo --quiet rules host; fi)
@@ -9,7 +10,7 @@ PROGRESS = $$(if [ -t 1 ]; then echo --logger rich; else echo --quiet rules host
 export PYTHONUTF8 := 1
 # The commands of the environment first, so that nobody needs to activate it.
 export USER_PATH := $(PATH)
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(BIN):$(PATH)
 
 .PHONY: help demo report test test-slurm bench doctor lint docs lock merge archive fetch-results reference clean
 

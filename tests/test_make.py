@@ -235,6 +235,24 @@ def test_what_failed_half_way_is_one_line_and_begins_anew(clone, index):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_an_image_has_the_environment_and_a_clone_the_code(clone, index, tmp_path):
+    image = tmp_path / "image"
+    shutil.copytree(clone / "envs", image / "envs")  # nothing else: envs/Dockerfile
+    env = environment(clone, PIP_INDEX_URL=index.url, PYTHON=sys.executable)
+    subprocess.run([image / "envs" / "install"], env=env, check=True)
+    python = image / ".venv" / "bin" / "python"
+    subprocess.run([python, "-c", "import tiny"], check=True)
+    inside = {"SQUARELOSS_VENV": str(image / ".venv")}
+    done = make(clone, ".venv/installed", **inside)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{python}: " in make(clone, "merge", **inside).stderr  # has no squareloss to run
+    assert not (clone / ".venv").exists()
+    (clone / "envs" / "lock.txt").write_text("tiny==2\n", encoding="utf-8")
+    done = make(clone, ".venv/installed", **inside)
+    assert done.returncode != 0
+    assert "the image was made from another envs/lock.txt" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [
