@@ -38,7 +38,8 @@ def test_runs_are_unique_and_know_their_experiments():
     runs = sweep.runs_table(study)
     assert not runs[list(paths.POINT_KEYS)].duplicated().any()
     shared = runs.query("wd == '0.001' and init == '0.9' and n == '1000' and batch == '8'")
-    wanted = {f"figure{i}" for i in (2, 3, 5, 6, 8, 10)} | {"figure_bounds", "figure_layers"}
+    wanted = {f"figure{i}" for i in (2, 3, 5, 6, 8, 10)}
+    wanted |= {"figure_bounds", "figure_layers", "figure_numbers"}
     by_recipe = shared.set_index("recipe")["experiments"]
     assert set(by_recipe["cnn6"]) == wanted
     assert set(by_recipe["cnn3"]) == {"figure7", "figure_bounds"}
