@@ -1,19 +1,16 @@
 """What the documents tell a reader to do, done."""
 
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import pandas as pd
 import polars as pl
 import pytest
-from workflow_copy import ROOT, copy_repository, snakemake
-
-
-def blocks(path, language):
-    """Fenced code blocks of a language in a Markdown file."""
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / path).read_text(), re.M | re.S)
+from workflow_copy import ROOT, blocks, copy_repository, environment, snakemake
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tables.md"])
@@ -31,6 +28,30 @@ def test_the_examples_that_read_tables_run(finished, page):
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip()
+
+
+@pytest.mark.workflow
+def test_the_first_lines_of_the_readme_draw_and_read_a_figure(finished, tmp_path):
+    """As a newcomer copies them, of the tiny study in the place of the demo."""
+    [block] = re.findall(
+        r"((?:^    .*\n)+)\n## What of the paper", (ROOT / "README.md").read_text(), re.M
+    )
+    lines = [line.split("  #")[0].strip().replace("demo", "tiny") for line in block.splitlines()]
+    draw, on_cluster, read = lines[1:]
+    assert lines[0] == "source .venv/bin/activate"
+    assert on_cluster == "snakemake --profile slurm"  # which tests/slurm runs
+    folder = tmp_path / "study"
+    shutil.copytree(finished, folder)
+    figure = folder / "results/tiny/figures/figure5.png"
+    figure.unlink()
+    for line in (draw.replace("config/tiny.yaml", "tiny.yaml"), read):
+        activated = {**environment(folder), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+        done = subprocess.run(
+            line, shell=True, cwd=folder, env=activated, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert figure.exists()
+    assert "weight_decay" in done.stdout
 
 
 def test_three_libraries_read_the_same(finished):

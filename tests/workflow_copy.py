@@ -12,6 +12,12 @@ PARTS = ["Snakefile", "Makefile", "config.yaml", "config", "workflow", "src", "p
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 
 
+def blocks(path: str, language: str) -> list[str]:
+    """Fenced code blocks of a language in a Markdown file of the repository."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
 def copy_repository(folder: Path) -> None:
     """Copy what the workflow needs, and the tiny study, into `folder`."""
     folder.mkdir(exist_ok=True)
