@@ -21,11 +21,13 @@ from pathlib import Path
 LINK = Path("/run/slurm/conf")
 PORT = 16817
 NODE = socket.gethostname().split(".")[0]
-# cred_expire is also how long a requeued job waits; SchedulerParameters: no long pauses.
+# cred_expire is also how long a requeued job waits; SchedulerParameters: no long pauses; MinJobAge:
+# how long a finished job is known, which the tests ask about at their end.
 CONF = """\
 ClusterName=test
 SlurmctldHost={node}(127.0.0.1)
 SchedulerParameters=sched_interval=2,bf_interval=2
+MinJobAge=3600
 SlurmctldPort={port}
 SlurmdPort=16818
 SlurmUser=root
