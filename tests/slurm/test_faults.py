@@ -95,7 +95,7 @@ def test_a_job_that_nears_its_time_limit_is_told_saves_and_goes_on(copy, cluster
     attempts = {int(job["JobId"]): job for job in cluster.all_jobs() if job["JobId"] not in before}
     first, *others, last = [attempts[number] for number in sorted(attempts)]
     assert first["TimeLimit"] == "00:02:00"
-    # By their own exit code, before TIMEOUT. The first of a very slow machine is told before it trains.
+    # By their own exit code, before TIMEOUT. On a very slow machine the first is told too early.
     ended = [job["JobState"] for job in (first, *others)]
     assert "FAILED" in ended
     assert set(ended[1:]) <= {"FAILED"}
