@@ -82,13 +82,13 @@ def test_a_job_that_slurm_does_not_requeue_is_submitted_again(training, cluster,
 
 
 def test_a_job_that_nears_its_time_limit_is_told_saves_and_goes_on(copy, cluster, undisturbed):
-    # Slurm looks every 30 s: it tells the job 30 to 60 s after its start, of which a slow machine
+    # Slurm looks every 30 s: it tells the job 20 to 50 s after its start, of which a slow machine
     # needs half until it trains, and a quick one trains for longer.
-    epochs = 12_000
+    epochs = 9000
     before = cluster.entries()
     process = copy.on_cluster(
         "runs", "--config", longer(epochs), "--set-resources", "train:runtime=attempt+1",
-        "train:slurm_extra='--signal=TERM@90'", overlays=LONG,
+        "train:slurm_extra='--signal=TERM@100'", "--retries", "6", overlays=LONG,
     )  # fmt: skip
     expected = undisturbed(epochs)
     copy.finish(process)
