@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+# Images in one forward pass where a network is evaluated: bounds the memory, and changes the last
+# digits of a sum and nothing else.
+BATCH = 500
+
 
 @dataclass(frozen=True)
 class Conv:
@@ -18,9 +22,13 @@ class Conv:
     stride: int = 1
     pool: int = 1
 
+    def positions(self, side: int) -> int:
+        """How many places the kernel takes along an input image's side of `side` pixels."""
+        return (side - self.kernel) // self.stride + 1
+
     def side(self, side: int) -> int:
         """Side of the output image for a square input of `side` pixels."""
-        return ((side - self.kernel) // self.stride + 1) // self.pool
+        return self.positions(side) // self.pool
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ def flops_per_sample(layers: Sequence[Layer], channels: int, side: int) -> int:
     ):
         places = 1
         if isinstance(layer, Conv):
-            places = ((side - layer.kernel) // layer.stride + 1) ** 2
+            places = layer.positions(side) ** 2
             side = layer.side(side)
         total += 2 * prod(shape) * places * (2 if k == 0 else 3)
     return total

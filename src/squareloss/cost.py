@@ -15,7 +15,7 @@ from math import prod
 import pandas as pd
 
 from squareloss import sweep
-from squareloss.architecture import Conv, Layer, build, flops_per_sample, weight_shapes
+from squareloss.architecture import BATCH, Conv, Layer, build, flops_per_sample, weight_shapes
 from squareloss.config import Study
 from squareloss.configfiles import read
 from squareloss.data.images import CHANNELS, SIDE
@@ -31,7 +31,6 @@ START_SECONDS = 60  # of a job: imports, data, recording of the step
 TRAINING_BYTES = 1.5e9
 CUDA_TRAINING_BYTES = 4e9
 READING_BYTES = 1.25e9
-PASS = 500  # images that pass through a network at a time, where it is evaluated
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def passed_on(layers: tuple[Layer, ...]) -> int:
     side, total = SIDE, 0
     for layer in layers:
         if isinstance(layer, Conv):
-            total += layer.channels * ((side - layer.kernel) // layer.stride + 1) ** 2
+            total += layer.channels * layer.positions(side) ** 2
             side = layer.side(side)
         else:
             total += layer.units
@@ -119,7 +118,7 @@ def reading_job(study: Study, point: Point) -> Job:
     # of a pass, as floats and twice as doubles, or, for what a dense layer uses of its inputs, a
     # square matrix of doubles, its eigenvectors and what LAPACK works on.
     held = 16 * (point.n_train + n_test) * CHANNELS * SIDE**2
-    features = 20 * PASS * passed_on(layers)
+    features = 20 * BATCH * passed_on(layers)
     squares = 4 * 8 * widest_dense(layers) ** 2
     memory = READING_BYTES + held + max(features, squares)
     seconds = START_SECONDS + work / (CORE_RATE * study.threads)

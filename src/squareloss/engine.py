@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from squareloss import snapshots
-from squareloss.architecture import build, weight_shapes
+from squareloss.architecture import BATCH, build, weight_shapes
 from squareloss.data.split import Split, inputs
 from squareloss.device import RecordedStep, Settings, own_stream
 from squareloss.evaluate import LOSSES, distribution, error, margins, moments, targets
@@ -29,7 +29,6 @@ from squareloss.normalize import Model, product_norm
 from squareloss.optimize import initial_weight, learning_rate, rho_penalty, set_rate, sgd
 from squareloss.spec import RunSpec, stream
 
-EVALUATION_BATCH = 500  # images in a forward pass; bounds its memory and changes no result
 # The precision of the matrix products in a training step. The weights that are kept and whatever is
 # measured have float32, or float64.
 PRODUCTS = {
@@ -259,7 +258,7 @@ class Replicate:
         weights = model.full_weights()
 
         def outputs(x: Tensor) -> Tensor:
-            parts = (part.permute(0, 3, 1, 2) for part in x.split(EVALUATION_BATCH))
+            parts = (part.permute(0, 3, 1, 2) for part in x.split(BATCH))
             f = [forward(model.layers, weights, part, model.running)[0] for part in parts]
             return model.rho_top * torch.cat(f)
 

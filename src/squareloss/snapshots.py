@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from squareloss.architecture import Layer
+from squareloss.architecture import BATCH, Layer
 from squareloss.errors import UserError
 from squareloss.layers import forward
 from squareloss.normalize import product_norm
@@ -47,12 +47,10 @@ class Snapshot:
         """Last layer's weights (C, p) with the sign of rho_top, so that f_W = |rho_top| W_L h."""
         return self.weights[-1] * math.copysign(1, self.rho_top)
 
-    def outputs(
-        self, layers: tuple[Layer, ...], x: Tensor, batch: int = 500
-    ) -> tuple[Tensor, Tensor]:
+    def outputs(self, layers: tuple[Layer, ...], x: Tensor) -> tuple[Tensor, Tensor]:
         """f_V (N, C) and the inputs of the last layer under W_k (N, p), for x (N, ch, s, s)."""
         with torch.no_grad():
-            parts = [forward(layers, self.weights, part, self.running) for part in x.split(batch)]
+            parts = [forward(layers, self.weights, part, self.running) for part in x.split(BATCH)]
         f = torch.cat([f for f, _ in parts]) * self.rho_top
         return f / self.rho, torch.cat([h for _, h in parts])
 

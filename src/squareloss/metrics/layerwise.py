@@ -12,11 +12,10 @@ from math import nan
 import torch
 from torch import Tensor
 
-from squareloss.architecture import Layer
+from squareloss.architecture import BATCH, Layer
 from squareloss.layers import activations
 from squareloss.metrics.collapse import angle, between_trace, cdnv, centred, whitening
 
-BATCH = 500  # images; changes the last digits of a sum and nothing else
 Batches = Callable[[], Iterator[tuple[list[Tensor], Tensor]]]
 
 

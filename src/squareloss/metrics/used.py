@@ -10,10 +10,9 @@ from math import nan
 import torch
 from torch import Tensor
 
-from squareloss.architecture import Layer, Linear
+from squareloss.architecture import BATCH, Layer, Linear
 from squareloss.layers import activations
 
-BATCH = 500  # images; changes the last digits of a sum and nothing else
 LEAST = 1e-4  # of the inputs' largest mean square along a direction; less is not use
 
 
