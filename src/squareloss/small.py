@@ -180,18 +180,27 @@ def ample_rows(seed: int, replicate: int) -> Rows:
     return rows
 
 
-def settled_rows(seed: int, replicate: int) -> Rows:
-    """One row: a network at the end of training with lambda > 0, and the landscape around it.
+def at_end(
+    seed: int, replicate: int, name: str, attempts: int, iterations: int = 1000, **shape: Any
+) -> tuple[int, Problem, list[torch.Tensor], Point]:
+    """Of problems drawn in turn, the first whose end is a critical point; else the last.
 
-    Of the problems drawn in turn, the first whose end is a critical point; else the last.
+    How many were drawn, the problem (`shape` goes to `blobs`), three starts, and the end of the
+    first. On a kink more iterations do not help.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        name = f"settled {attempt}"
-        problem = blobs(stream(seed, replicate, "small", name, "data"), 10 * DECAY, FEW)
-        starts = [initial(problem, stream(seed, replicate, "small", name, s)) for s in "abc"]
-        end = settle(problem, 1.0, starts[0])
+    for attempt in range(1, attempts + 1):
+        label = (seed, replicate, "small", f"{name} {attempt}")
+        problem = blobs(stream(*label, "data"), 10 * DECAY, FEW, **shape)
+        starts = [initial(problem, stream(*label, start)) for start in "abc"]
+        end = settle(problem, 1.0, starts[0], iterations=iterations)
         if end.gradient < CRITICAL:
             break
+    return attempt, problem, starts, end
+
+
+def settled_rows(seed: int, replicate: int) -> Rows:
+    """One row: a network at the end of training with lambda > 0, and the landscape around it."""
+    attempt, problem, starts, end = at_end(seed, replicate, "settled", ATTEMPTS)
     measured, collapsed = spreads(problem, end), collapse_of(problem, end)
     row: dict[str, Any] = {
         "replicate": replicate,
@@ -214,14 +223,10 @@ def multiclass_row(seed: int, replicate: int) -> dict[str, Any]:
 
     Fewer units and narrower classes than with two: one problem in ten has its end off the kinks.
     """
-    for attempt in range(1, ATTEMPTS_OF_THREE + 1):
-        name = f"three classes {attempt}"
-        data = stream(seed, replicate, "small", name, "data")
-        problem = blobs(data, 10 * DECAY, FEW, classes=3, units=16, spread=0.3)
-        start = initial(problem, stream(seed, replicate, "small", name, "weights"))
-        end = settle(problem, 1.0, start, iterations=200)  # on a kink more do not help
-        if end.gradient < CRITICAL:
-            break
+    shape = {"classes": 3, "units": 16, "spread": 0.3}
+    attempt, problem, _, end = at_end(
+        seed, replicate, "three classes", ATTEMPTS_OF_THREE, iterations=200, **shape
+    )
     return {
         "multiclass_attempts": attempt,
         "multiclass_gradient": end.gradient,
