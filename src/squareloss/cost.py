@@ -16,7 +16,7 @@ import pandas as pd
 
 from squareloss import sweep
 from squareloss.architecture import BATCH, Conv, Layer, build, flops_per_sample, weight_shapes
-from squareloss.config import Study
+from squareloss.config import Dataset, Study
 from squareloss.configfiles import read
 from squareloss.data.images import CHANNELS, SIDE
 from squareloss.errors import run_stage
@@ -30,7 +30,7 @@ START_SECONDS = 60  # of a job: imports, data, recording of the step
 # takes 0.92 GB to train and 0.72 GB to read. With CUDA it is a guess: nothing was measured.
 TRAINING_BYTES = 1.5e9
 CUDA_TRAINING_BYTES = 4e9
-READING_BYTES = 1.25e9
+READING_BYTES = 1.3e9
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ def network(study: Study, point: Point) -> tuple[Layer, ...]:
     return build(recipe.network, classes, recipe.width, recipe.downsample)
 
 
+def channels(dataset: Dataset) -> int:
+    """Of a data set's images: the digits have one, and whatever is not known has three."""
+    return 1 if dataset.source == "mnist5k" else CHANNELS
+
+
 def passed_on(layers: tuple[Layer, ...]) -> int:
     """How many numbers the layers of a network make of one image, before pooling."""
     side, total = SIDE, 0
@@ -62,9 +67,9 @@ def passed_on(layers: tuple[Layer, ...]) -> int:
     return total
 
 
-def widest_dense(layers: tuple[Layer, ...]) -> int:
+def widest_dense(layers: tuple[Layer, ...], channels: int) -> int:
     """Inputs of the dense layer that has the most."""
-    shapes = weight_shapes(layers, CHANNELS, SIDE)
+    shapes = weight_shapes(layers, channels, SIDE)
     return max(shape[1] for shape in shapes if len(shape) == 2)
 
 
@@ -84,10 +89,10 @@ def training_job(study: Study, point: Point) -> Job:
     """Cost of one block of a run at `study.training_rate` FLOP/s."""
     recipe = study.recipes[point.recipe_name]
     dataset = study.datasets[recipe.dataset]
-    layers = network(study, point)
-    shapes = weight_shapes(layers, CHANNELS, SIDE)
+    layers, depth = network(study, point), channels(dataset)
+    shapes = weight_shapes(layers, depth, SIDE)
     weights = 4 * sum(prod(shape) for shape in shapes) * study.block_size  # bytes of all replicates
-    flops = flops_per_sample(layers, CHANNELS, SIDE)
+    flops = flops_per_sample(layers, depth, SIDE)
     samples = study.block_size * recipe.epochs * point.n_train
     # An evaluation is a forward pass, a third of a step, over training and test set.
     images = point.n_train + dataset.n_test
@@ -102,7 +107,7 @@ def training_job(study: Study, point: Point) -> Job:
         disk=disk,
         # Snapshots stay in memory until the end and are written from a copy, as is the state: the
         # weights, their momentum and gradient. Images are bytes and, twice, floats.
-        memory=libraries + 2 * disk + 4 * weights + 10 * images * CHANNELS * SIDE**2,
+        memory=libraries + 2 * disk + 4 * weights + 10 * images * depth * SIDE**2,
     )
 
 
@@ -110,16 +115,16 @@ def reading_job(study: Study, point: Point) -> Job:
     """Cost of reading one block's snapshots on a CPU: extraction, or the arc of Figure 2."""
     recipe = study.recipes[point.recipe_name]
     # Passes over the training images: the outputs, twice every layer, what inputs use. Test: two.
-    n_test = study.datasets[recipe.dataset].n_test
-    images = (4 * point.n_train + 2 * n_test) * snapshots(recipe) * study.block_size
-    layers = network(study, point)
-    work = images * flops_per_sample(layers, CHANNELS, SIDE) / 3
+    dataset = study.datasets[recipe.dataset]
+    images = (4 * point.n_train + 2 * dataset.n_test) * snapshots(recipe) * study.block_size
+    layers, depth = network(study, point), channels(dataset)
+    work = images * flops_per_sample(layers, depth, SIDE) / 3
     # Images are held as floats and, for the bounds, as doubles. At another time it is the features
     # of a pass, as floats and twice as doubles, or, for what a dense layer uses of its inputs, a
     # square matrix of doubles, its eigenvectors and what LAPACK works on.
-    held = 16 * (point.n_train + n_test) * CHANNELS * SIDE**2
+    held = 16 * (point.n_train + dataset.n_test) * depth * SIDE**2
     features = 20 * BATCH * passed_on(layers)
-    squares = 4 * 8 * widest_dense(layers) ** 2
+    squares = 4 * 8 * widest_dense(layers, depth) ** 2
     memory = READING_BYTES + held + max(features, squares)
     seconds = START_SECONDS + work / (CORE_RATE * study.threads)
     return Job(samples=0, seconds=seconds, disk=0, memory=memory)
