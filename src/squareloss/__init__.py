@@ -1,3 +1,3 @@
 """Reproduction of "Dynamics in Deep Classifiers trained with the Square Loss"."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
