@@ -320,7 +320,7 @@ def test_a_locale_without_unicode_draws_and_judges_the_same(study, monkeypatch):
     page = (study / "results/tiny/claims/claims.html").read_text(encoding="utf-8")
     assert "\u2265 40 \u00e9" in page
     after = digests(study)
-    titled = ("figures", "claims", "logs", "explore.html", "README.md")
+    titled = ("figures", "claims", "logs", "explore.html", "README.md", "croissant.json")
     for path in before:
         assert path.parts[2] in titled or before[path] == after[path], path
 
@@ -340,7 +340,8 @@ def test_a_failed_job_leaves_its_reason_and_earlier_results(study):
     assert "OSError" in (study / log).read_text()
     kept = {path: digest for path, digest in digests(study).items() if "logs" not in path.parts}
     lost = {path for path in before if "logs" not in path.parts and kept.get(path) != before[path]}
-    assert lost <= {target.relative_to(study), Path("results/tiny/README.md")}
+    pages = {Path("results/tiny/README.md"), Path("results/tiny/croissant.json")}
+    assert lost <= {target.relative_to(study), *pages}
 
 
 def test_every_rule_says_what_it_is(finished):

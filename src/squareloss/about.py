@@ -1,6 +1,7 @@
 """The page beside a study's results: of what they are made, and where what lies.
 
 python -m squareloss.about --config JSON --made-from TEXT --output results/demo/README.md
+    --croissant results/demo/croissant.json
 """
 
 import argparse
@@ -13,6 +14,7 @@ from typing import Any
 
 import squareloss
 from squareloss import catalog
+from squareloss.croissant import described
 from squareloss.errors import run_stage
 from squareloss.files import whole
 
@@ -33,6 +35,7 @@ PAGE = """\
 | `aggregate/layers/<name>.parquet` | the same for each layer |
 | `metrics/<table>/recipe=.../block=<b>.parquet` | the measurements of each run |
 | `runs/.../run.json`, `snapshots.safetensors` | what was run on what; the weights |
+| `croissant.json` | the tables of `metrics/` for programs that read Croissant |
 
 `docs/tables.md` of the repository explains every column and has examples that read them.
 
@@ -93,12 +96,14 @@ def page(config: dict[str, Any], made_from: str) -> str:
 def main() -> None:
     """Command line of the job."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for option in ("config", "made-from", "output"):
+    for option in ("config", "made-from", "output", "croissant"):
         parser.add_argument(f"--{option}", required=True)
     arguments = parser.parse_args()
-    text = page(json.loads(arguments.config), json.loads(arguments.made_from))
-    with whole(arguments.output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    config, made_from = json.loads(arguments.config), json.loads(arguments.made_from)
+    tables = json.dumps(described(config["study"], made_from), indent=1)
+    for path, text in ((arguments.croissant, tables), (arguments.output, page(config, made_from))):
+        with whole(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 rule about:
     """A page beside the results: made of what, by which code, where what lies."""
     output:
-        f"{RESULTS}/README.md",
+        page=f"{RESULTS}/README.md",
+        croissant=f"{RESULTS}/croissant.json",
     log:
         f"{RESULTS}/logs/about.log",
     params:
@@ -10,4 +11,4 @@ rule about:
         made_from=lambda wildcards: json.dumps(sweep.size(STUDY)),
     shell:
         "python -m squareloss.about --config {params.config:q} --made-from {params.made_from:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        " --output {output.page:q} --croissant {output.croissant:q} > {log:q} 2>&1"
