@@ -27,7 +27,7 @@ STEP_SECONDS = 2e-4  # the least that a step takes on a GPU, however small the n
 START_SECONDS = 60  # of a job: imports, data, recording of the step
 # Bytes of main memory that a job takes whatever its run, as measured in docs/performance.md. On a
 # cluster two Snakemakes start the stage, three in a job array, of 0.18 GB each. The stage itself
-# takes 0.92 GB to train and 0.72 GB to read. With CUDA it is a guess: nothing was measured.
+# takes 0.8 GB to train and 0.7 GB to read. With CUDA it is a guess: nothing was measured.
 TRAINING_BYTES = 1.5e9
 CUDA_TRAINING_BYTES = 4e9
 READING_BYTES = 1.3e9
@@ -50,8 +50,8 @@ def network(study: Study, point: Point) -> tuple[Layer, ...]:
     return build(recipe.network, classes, recipe.width, recipe.downsample)
 
 
-def channels(dataset: Dataset) -> int:
-    """Of a data set's images: the digits have one, and whatever is not known has three."""
+def image_channels(dataset: Dataset) -> int:
+    """The digits have one, and whatever is not known has three."""
     return 1 if dataset.source == "mnist5k" else CHANNELS
 
 
@@ -89,10 +89,10 @@ def training_job(study: Study, point: Point) -> Job:
     """Cost of one block of a run at `study.training_rate` FLOP/s."""
     recipe = study.recipes[point.recipe_name]
     dataset = study.datasets[recipe.dataset]
-    layers, depth = network(study, point), channels(dataset)
-    shapes = weight_shapes(layers, depth, SIDE)
+    layers, channels = network(study, point), image_channels(dataset)
+    shapes = weight_shapes(layers, channels, SIDE)
     weights = 4 * sum(prod(shape) for shape in shapes) * study.block_size  # bytes of all replicates
-    flops = flops_per_sample(layers, depth, SIDE)
+    flops = flops_per_sample(layers, channels, SIDE)
     samples = study.block_size * recipe.epochs * point.n_train
     # An evaluation is a forward pass, a third of a step, over training and test set.
     images = point.n_train + dataset.n_test
@@ -107,7 +107,7 @@ def training_job(study: Study, point: Point) -> Job:
         disk=disk,
         # Snapshots stay in memory until the end and are written from a copy, as is the state: the
         # weights, their momentum and gradient. Images are bytes and, twice, floats.
-        memory=libraries + 2 * disk + 4 * weights + 10 * images * depth * SIDE**2,
+        memory=libraries + 2 * disk + 4 * weights + 10 * images * channels * SIDE**2,
     )
 
 
@@ -117,14 +117,14 @@ def reading_job(study: Study, point: Point) -> Job:
     # Passes over the training images: the outputs, twice every layer, what inputs use. Test: two.
     dataset = study.datasets[recipe.dataset]
     images = (4 * point.n_train + 2 * dataset.n_test) * snapshots(recipe) * study.block_size
-    layers, depth = network(study, point), channels(dataset)
-    work = images * flops_per_sample(layers, depth, SIDE) / 3
+    layers, channels = network(study, point), image_channels(dataset)
+    work = images * flops_per_sample(layers, channels, SIDE) / 3
     # Images are held as floats and, for the bounds, as doubles. At another time it is the features
     # of a pass, as floats and twice as doubles, or, for what a dense layer uses of its inputs, a
     # square matrix of doubles, its eigenvectors and what LAPACK works on.
-    held = 16 * (point.n_train + dataset.n_test) * depth * SIDE**2
+    held = 16 * (point.n_train + dataset.n_test) * channels * SIDE**2
     features = 20 * BATCH * passed_on(layers)
-    squares = 4 * 8 * widest_dense(layers, depth) ** 2
+    squares = 4 * 8 * widest_dense(layers, channels) ** 2
     memory = READING_BYTES + held + max(features, squares)
     seconds = START_SECONDS + work / (CORE_RATE * study.threads)
     return Job(samples=0, seconds=seconds, disk=0, memory=memory)

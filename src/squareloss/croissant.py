@@ -1,8 +1,8 @@
 """The tables of a study as a Croissant description, which search engines of data sets read.
 
 `results/<study>/croissant.json` names the parts of each table and every column with its meaning;
-mlcroissant, TensorFlow Datasets and others load the tables from it. The format is version 1.0 of
-the MLCommons Croissant specification.
+mlcroissant loads the tables from it. The format is version 1.0 of the MLCommons Croissant
+specification.
 """
 
 from typing import Any
