@@ -32,6 +32,7 @@ from squareloss.figures import (
     figure_normalization,
     figure_numbers,
     figure_optimizer,
+    figure_precision,
     figure_randomlabels,
     figure_readings,
     figure_sgdnoise,
@@ -795,3 +796,33 @@ def test_the_rule_of_the_claims_is_drawn(monkeypatch):
     np.testing.assert_allclose(power["12 replicates"], share**12)
     np.testing.assert_allclose(power["16 replicates"], 16 * share**15 - 15 * share**16)
     assert not power["10 replicates"].any()
+
+
+def test_precision_is_compared_replicate_by_replicate():
+    table = pd.concat(
+        [
+            run(i, replicates=7, decay=decay, recipe=recipe)
+            for i, (decay, recipe) in enumerate(
+                (decay, recipe) for decay in (1e-3, 0) for recipe in ("float64", "bfloat16")
+            )
+        ],
+        ignore_index=True,
+    )
+    assert_labelled(figure_precision.draw(table))
+    made = figure_precision.tabulate(table)
+    numbers, text = made.numbers, made.text
+    found = numbers[numbers["weight_decay"].eq(0) & numbers["recipe_name"].eq("bfloat16")].iloc[0]
+    last = table[table["epoch"].eq(EPOCHS) & table["weight_decay"].eq(0)]
+    exact, rounded = (
+        last[last["recipe_name"] == name].sort_values("replicate")["rho"].to_numpy()
+        for name in ("float64", "bfloat16")
+    )
+    ratio = rounded / exact
+    assert found["rho"] == np.median(rounded)
+    assert found["rho_ratio"] == pytest.approx(np.median(ratio))
+    # Of seven replicates all lie on one side of the median with probability 1/64: the range.
+    assert [found["rho_ratio_low"], found["rho_ratio_high"]] == pytest.approx(
+        [ratio.min(), ratio.max()]
+    )
+    assert "(ratio" in text.set_index("precision").loc["bfloat16", r"$\rho$"].iloc[0]
+    assert "(ratio" not in text.set_index("precision").loc["float64", r"$\rho$"].iloc[0]
