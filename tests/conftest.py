@@ -1,5 +1,9 @@
 """Small data and specs that several test files train on."""
 
+import fcntl
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -74,10 +78,28 @@ def make_spec():
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A copy of the repository in which the tiny study has been run."""
+def finished(tmp_path_factory, worker_id):
+    """A copy of the repository in which the tiny study has been run.
+
+    It takes minutes, so that the test processes share one run, and each works on a copy of its own.
+    """
     folder = tmp_path_factory.mktemp("finished")
+    if worker_id == "master":  # the only process
+        run_tiny_study(folder)
+        return folder
+    first = tmp_path_factory.getbasetemp().parent / "finished"
+    with first.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = first.with_suffix(".done")
+        if not done.exists():
+            run_tiny_study(first)
+            done.touch()
+    shutil.copytree(first, folder, symlinks=True, dirs_exist_ok=True)
+    return folder
+
+
+def run_tiny_study(folder: Path) -> None:
+    """Make a copy of the repository, and run the tiny study in it."""
     copy_repository(folder)
     done = snakemake(folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder
