@@ -80,7 +80,7 @@ def refusals(merged):
         ("datasets.mnist-parity.classes", [1, 12], ["classes", "class 12", "0 to 9"]),
         ("datasets.mnist-parity.classes", [[1, 2], [2, 3]], ["classes", "no label twice"]),
         ("datasets.mnist-parity.classes", [4], ["classes", "at least two"]),
-        ("baseline.n_train", 10_000, ["baseline.n_train", "10000", "up to 4000"]),
+        ("baseline.n_train", 10_000, ["baseline.n_train", "10000", "up to 4500"]),
         ("baseline.n_train", 999, ["baseline.n_train", "multiple of the 2 classes"]),
         ("datasets.mnist-parity.n_test", 6000, ["n_test", "larger than the data set", "5000"]),
         ("experiments.figure99", {"sweeps": [{}]}, ["experiments", "'figure99'", "figure10"]),
@@ -92,7 +92,7 @@ def refusals(merged):
         ("recipes.bn.lik", "cnn6", ["recipes.bn.lik", "did you mean 'like'"]),
         ("recipes.cnn6.like", "lm", ["recipes", ".like", "circle", "cnn6, lm, cnn3, cnn6"]),
         ("recipes.cnn6.like", "cnn6", ["recipes.cnn6.like", "circle: cnn6, cnn6"]),
-        ("experiments.figure4.sweeps", [{"n_train": 8000}], ["figure4.sweeps[0].n_train", "4000"]),
+        ("experiments.figure4.sweeps", [{"n_train": 8000}], ["figure4.sweeps[0].n_train", "4500"]),
         ("experiments.figure2.sweeps", [{"recipe": "bn"}], ["figure2.sweeps[0]", "normalization"]),
         ("recipes.cnn6.normalization", "bn", ["recipes.unit", "`layer_norms: unit` needs"]),
         (
@@ -233,10 +233,11 @@ def test_the_demo_asks_for_the_same_figures_and_points():
     fields = ("weight_decay", "init_scale", "label_noise", "learning_rate")
     for name in ("figure2", "figure3", "figure4", "figure5", "figure8"):
         a, b = (
-            [[getattr(p, field) for field in fields] for p in sweep.points_of(study, name)]
+            {tuple(getattr(p, field) for field in fields) for p in sweep.points_of(study, name)}
             for study in (paper, demo)
         )
-        assert a == b
+        # Of Figure 5's nine starts the demo has three with and three without weight decay.
+        assert b < a and len(b) == 6 if name == "figure5" else b == a, name
 
 
 def test_the_page_of_the_keys_is_that_of_the_models(capsys):

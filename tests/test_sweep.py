@@ -37,7 +37,7 @@ def test_runs_are_unique_and_know_their_experiments():
     study = config.load(raw("config/demo.yaml"))
     runs = sweep.runs_table(study)
     assert not runs[list(paths.POINT_KEYS)].duplicated().any()
-    shared = runs.query("wd == '0.001' and init == '0.9' and n == '1000' and batch == '8'")
+    shared = runs.query("wd == '0.001' and init == '0.9' and n == '500' and batch == '8'")
     wanted = {f"figure{i}" for i in (2, 3, 5, 6, 8, 10)}
     wanted |= {"figure_bounds", "figure_layers", "figure_numbers"}
     by_recipe = shared.set_index("recipe")["experiments"]
