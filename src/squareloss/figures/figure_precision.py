@@ -38,16 +38,21 @@ MEASURES = {
 
 
 def panel(ax: Axes, last: pd.DataFrame, measure: str, recipes: list[str]) -> None:
-    """One measure: the replicates of each recipe, the values of lambda side by side."""
+    """One measure: the replicates of each recipe, the values of lambda side by side.
+
+    The axis is a log one where the values differ by more than a factor of 10.
+    """
     decays = style.decays(last)
+    positive = last[measure][last[measure] > 0]
+    log = positive.max() > 10 * positive.min()
     for i, decay in enumerate(decays):
-        rows = last[(last["weight_decay"] == decay) & (last[measure] > 0)]
+        rows = last[(last["weight_decay"] == decay) & ((last[measure] > 0) | (not log))]
         shift = 0.15 * (2 * i - len(decays) + 1)
         x = [recipes.index(name) + shift for name in rows["recipe_name"]]
         face = style.BLUE if decay > 0 else "none"
         label = rf"$\lambda$ = {decay:g}"
         ax.plot(x, rows[measure], "o", ms=4, mec=style.BLUE, mfc=face, alpha=0.7, label=label)
-    ax.set_yscale("log")
+    ax.set_yscale("log" if log else "linear")
     ax.set(title=MEASURES[measure], ylabel="at the last epoch")
     ax.set_xticks(range(len(recipes)), recipes)
     ax.set_xlim(-0.5, len(recipes) - 0.5)
