@@ -11,10 +11,10 @@ since the theorem assumes norms of at most 1. They hold only for zero training e
 table and grey in (c) where that fails.
 
 To compare: the paper calls its bounds for this network vacuous "only" by an order of magnitude. The
-paper captions its figure with initialisation scale 0.1. We run 0.1 and 0.9: at 0.1 the output
-starts so small that a deep network may not start training at all, and where its training error
-stays near chance the figure says so. The sizes N and the numbers in the paper's table are a picture
-there, so no values are repeated here.
+paper captions its figure with initialisation scale 0.1, at which the output starts so small that a
+deep network may not start training at all: where its training error stays near chance the figure
+says so, and scale 0.9 stands beside it or in its place. The sizes N and the numbers in the paper's
+table are a picture there, so no values are repeated here.
 
 The table: Mean ± standard deviation over replicates for each initialisation scale and N: ρ at the
 last epoch, training and test error averaged over the last 100 epochs (the last tenth of a run

@@ -1,6 +1,6 @@
-"""Sections 3 and 6: from SGD with one sample a step to gradient descent.
+"""Sections 3 and 6: from SGD in small batches to gradient descent.
 
-Training loss, test error, ρ and NC1 against the epoch for batches of one sample up to the whole
+Training loss, test error, ρ and NC1 against the epoch for batches of a few samples up to the whole
 training set; without momentum, but for gradient descent.
 
 To compare: Sections 3 to 5 are derived for gradient flow, Section 6 for SGD; an epoch of small
@@ -21,12 +21,12 @@ def name(optimizer: str, batch: int, rate: float) -> str:
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
-    """Loss, errors, rho and NC1 against the epoch for batches from one sample to all of them."""
+    """Loss, errors, rho and NC1 against the epoch for small batches up to all samples."""
     return courses.draw(
         table,
         made_from,
         panels=(LOSS, courses.ERRORS[1], courses.RHO, courses.NC1),
         by=["optimizer", "batch_size", "learning_rate"],
         label=name,
-        title="From SGD with one sample a step to gradient descent",
+        title="From SGD in small batches to gradient descent",
     )
