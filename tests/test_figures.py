@@ -826,3 +826,7 @@ def test_precision_is_compared_replicate_by_replicate():
     )
     assert "(ratio" in text.set_index("precision").loc["bfloat16", r"$\rho$"].iloc[0]
     assert "(ratio" not in text.set_index("precision").loc["float64", r"$\rho$"].iloc[0]
+    # Of three replicates no interval holds the median with 95%.
+    few = figure_precision.tabulate(table[table["replicate"] < 3]).text.astype(str)
+    assert few.apply(lambda column: column.str.contains(r"\(ratio [^,]*\)")).any(axis=None)
+    assert not few.apply(lambda column: column.str.contains("nan")).any(axis=None)

@@ -143,6 +143,10 @@ class Cluster:
         """Numbers of all entries that the queue has had lately; the tasks of an array are one."""
         return {job.get("ArrayJobId", job["JobId"]) for job in self.all_jobs()}
 
+    def numbers(self) -> set[str]:
+        """Numbers of all jobs; each task of an array has its own."""
+        return {job["JobId"] for job in self.all_jobs()}
+
     def all_jobs(self) -> list[dict[str, str]]:
         """What the controller knows of every job of the last minutes, the finished ones too."""
         lines = self.ask("scontrol", "show", "job", "-o").splitlines()

@@ -77,7 +77,7 @@ def short_run(copy, cluster, undisturbed):
     """Make a target of a study of one short run; its Slurm jobs by rule."""
 
     def run(target, *options):
-        before = cluster.entries()
+        before = cluster.numbers()
         copy.finish(copy.on_cluster(target, "--config", longer(2), *options, overlays=LONG))
         assert copy.files(".parquet", ".safetensors").items() >= undisturbed(2).items()
         jobs = [job for job in cluster.all_jobs() if job["JobId"] not in before]

@@ -85,7 +85,7 @@ def test_a_job_that_nears_its_time_limit_is_told_saves_and_goes_on(copy, cluster
     # Slurm looks every 30 s: it tells the job 20 to 50 s after its start, of which a slow machine
     # needs half until it trains, and a quick one trains for longer.
     epochs = 9000
-    before = {job["JobId"] for job in cluster.all_jobs()}
+    before = cluster.numbers()
     process = copy.on_cluster(
         "runs", "--config", longer(epochs), "--set-resources", "train:runtime=attempt+1",
         "train:slurm_extra='--signal=TERM@100'", "--retries", "6", overlays=LONG,

@@ -67,8 +67,15 @@ def ratios(last: pd.DataFrame) -> pd.DataFrame:
     columns = list(MEASURES)
     exact = last.loc[last["recipe_name"] == REFERENCE, [*keys, *columns]]
     paired = last[keys].merge(exact, on=keys, how="left")[columns].replace(0, np.nan)
-    quotients = last[columns].reset_index(drop=True) / paired
-    return quotients.join(last[["weight_decay", "recipe_name"]].reset_index(drop=True))
+    last = last.reset_index(drop=True)
+    return last[["weight_decay", "recipe_name"]].join(last[columns] / paired)
+
+
+def compared(ratio: float, low: float, high: float) -> str:
+    """A median ratio with its interval in brackets; without what is not defined."""
+    if np.isnan(ratio):
+        return ""
+    return f" (ratio {ratio:.3g}{'' if np.isnan(low) else f', {low:.3g} to {high:.3g}'})"
 
 
 def tabulate(table: pd.DataFrame) -> Tabulation:
@@ -85,9 +92,8 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
         full |= {name: median[name], f"{name}_ratio": ratio}
         full |= {f"{name}_ratio_low": low, f"{name}_ratio_high": high}
         text[label] = [
-            f"{value:.3g}"
-            + (f" (ratio {times:.3g}, {least:.3g} to {most:.3g})" if recipe != REFERENCE else "")
-            for (_, recipe), value, times, least, most in zip(
+            f"{value:.3g}" + ("" if recipe == REFERENCE else compared(*against))
+            for (_, recipe), value, *against in zip(
                 median.index, median[name], ratio, low, high, strict=True
             )
         ]
