@@ -52,13 +52,14 @@ cores:
 	@case "$$CORES" in all) ;; ''|0*|*[!0-9]*) \
 	  echo "CORES=$$CORES: must be a number of cores, 1 or more, or all" >&2; exit 1;; esac
 
-docs: .venv/installed ## renew what is generated: docs/tables.md, docs/claims.md and its figure, config/README.md and schema.json
+docs: .venv/installed ## renew what is generated: docs/tables.md, docs/claims.md and its figure, config/README.md, schema.json, numbers in documents
 	python -m squareloss.tables.document > docs/tables.md
 	python -m squareloss.figures figure_verdicts --results results/docs
 	cp results/docs/figures/figure_verdicts.png docs/
 	python -m squareloss.claims.document > docs/claims.md
 	python -m squareloss.config > config/schema.json
 	python -m squareloss.config_readme > config/README.md
+	python -m squareloss.quoted *.md docs/*.md
 
 lock: ## renew the lock files from the bounds in pyproject.toml
 	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -o envs/installer.txt -

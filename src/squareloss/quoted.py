@@ -1,0 +1,217 @@
+"""Numbers in documents, renewed from the committed tables.
+
+    python -m squareloss.quoted [--results results/reference] DOCUMENT.md ...
+
+A document names what a number is in comments, which readers do not see; what stands between them is
+renewed, and everything else is left alone:
+
+    rho ends at <!--= median long/figure8 rho -->483<!--=-->.
+
+What can be asked for, of tables below `results/reference/<study>/`:
+
+- `median STUDY/FIGURE COLUMN [COLUMN=VALUE ...]`: of `aggregate/FIGURE.parquet` the last epoch's
+  median over the replicates of the one run with these values.
+- `interval ...`: the same, with the median's exact 95% interval in brackets (six replicates or
+  more), or the single value.
+- `runs STUDY/FIGURE COLUMN ...`: a table with a row a run, each cell an `interval`.
+- `cell STUDY/FIGURE COLUMN [COLUMN=VALUE ...]`: of `tables/FIGURE.csv` the one row's number.
+- `verdict STUDY CLAIM`: of `claims/claims.parquet`, with what was measured.
+- `verdicts STUDY TABLE ...`: a table of the verdicts that rest on these tables of measurements.
+- `counts STUDY`: how many statements and checks have which verdict.
+"""
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from squareloss.claims.report import MARKS, counts, measured
+from squareloss.claims.statistics import median_interval
+from squareloss.errors import UserError, run_stage
+from squareloss.files import whole
+from squareloss.tables.runs import RUN, last_epoch, read_runs
+
+MARKED = re.compile(r"(<!--= (?P<query>[^\n]*?) -->).*?(<!--=-->)", re.DOTALL)
+STRAY = re.compile(r"<!--=.*?-->")
+
+
+def number(value: float) -> str:
+    """Three significant digits as people write them: 1,750, 0.0025, 4e-08."""
+    if math.isnan(value):
+        return "n/a"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+
+
+def spread(values: pd.Series) -> str:
+    """Median and its exact 95% interval, that from six values on; NaN is left out."""
+    finite = values.dropna()
+    low, high = median_interval(finite.to_numpy())
+    middle = number(finite.median())
+    return middle if math.isnan(low) else f"{middle} ({number(low)} to {number(high)})"
+
+
+def matching(table: pd.DataFrame, words: list[str]) -> pd.DataFrame:
+    """Rows with the values of `words`, such as init_scale=0.9.
+
+    Raises `UserError` for a word that is no such pair, or whose column there is not.
+    """
+    for word in words:
+        column, equals, value = word.partition("=")
+        if not equals or column not in table:
+            raise UserError(f"{word}: no value of a column of the table, such as init_scale=0.9")
+        numeric = pd.api.types.is_numeric_dtype(table[column])
+        table = table[table[column] == (float(value) if numeric else value)]
+    return table
+
+
+def values(results: Path, place: str, column: str, *words: str) -> pd.Series:
+    """The last epoch's values of a column, of the one run that is asked for."""
+    study, _, figure = place.partition("/")
+    table = read_runs(results / study / "aggregate" / f"{figure}.parquet")
+    rows = last_epoch(matching(table, list(words)))
+    if column not in rows or rows.groupby(RUN).ngroups != 1:
+        raise UserError(f"{rows.groupby(RUN).ngroups} runs, not one, or no column {column}")
+    return rows[column]
+
+
+def median(results: Path, place: str, column: str, *words: str) -> str:
+    """The median over replicates."""
+    return number(values(results, place, column, *words).median())
+
+
+def interval(results: Path, place: str, column: str, *words: str) -> str:
+    """The median over replicates and its interval."""
+    return spread(values(results, place, column, *words))
+
+
+def rows_of(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown, on lines of its own."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n\n" + "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n\n"
+
+
+def runs(results: Path, place: str, *columns: str) -> str:
+    """A row a run: the settings in which runs differ, how many replicates fit, the columns."""
+    study, _, figure = place.partition("/")
+    last = last_epoch(read_runs(results / study / "aggregate" / f"{figure}.parquet"))
+    if unknown := set(columns) - {*last}:
+        raise UserError(f"no column {', '.join(sorted(unknown))}")
+    varied = [name for name in RUN if last[name].nunique() > 1] or ["recipe_name"]
+    rows = []
+    for settings, run in last.groupby(varied):
+        named = [value if isinstance(value, str) else f"{value:,g}" for value in settings]
+        fitted = f"{(run['train_error'] == 0).sum()} of {len(run)}"
+        rows.append([*named, fitted, *(spread(run[column]) for column in columns)])
+    return rows_of([*varied, "fitted", *columns], rows)
+
+
+def cell(results: Path, place: str, column: str, *words: str) -> str:
+    """A number of a figure's table."""
+    study, _, figure = place.partition("/")
+    rows = matching(pd.read_csv(results / study / "tables" / f"{figure}.csv"), list(words))
+    if column not in rows or len(rows) != 1:
+        raise UserError(f"{len(rows)} rows, not one, or no column {column}")
+    return number(rows[column].item())
+
+
+def claims(results: Path, study: str) -> pd.DataFrame:
+    """The table of claims of a study."""
+    return pd.read_parquet(results / study / "claims" / "claims.parquet")
+
+
+def found(row: dict[Any, Any]) -> str:
+    """What was measured of a claim, and what was claimed."""
+    return f"{measured(row)}, claimed {row['side']} {row['threshold']:g}"
+
+
+def verdict(results: Path, study: str, claim: str) -> str:
+    """The verdict on a claim, in a line."""
+    rows = claims(results, study).set_index("claim").filter([claim], axis=0).to_dict("records")
+    if not rows:
+        raise UserError(f"no claim {claim}")
+    return f"{rows[0]['verdict']}: {found(rows[0])}"
+
+
+def verdicts(results: Path, study: str, *tables: str) -> str:
+    """The verdicts on claims that read one of these tables, and no check."""
+    rows = [
+        [
+            f"`{row['claim']}`",
+            row["place"],
+            row["statement"],
+            found(row),
+            f"{MARKS[row['verdict']]} {row['why'] or row['verdict']}",
+        ]
+        for row in claims(results, study).to_dict("records")
+        if row["test"] != "check" and {*tables} & {*row["tables"].split(", ")}
+    ]
+    return rows_of(["claim", "place", "statement", "measured", "verdict"], rows)
+
+
+def summary(results: Path, study: str) -> str:
+    """The counts of the verdicts."""
+    return counts(claims(results, study))
+
+
+QUERIES: dict[str, Callable[..., str]] = {
+    "median": median,
+    "interval": interval,
+    "runs": runs,
+    "cell": cell,
+    "verdict": verdict,
+    "verdicts": verdicts,
+    "counts": summary,
+}
+
+
+def answer(query: str, results: Path) -> str:
+    """What a query asks for. Raises `UserError` for one that cannot be answered."""
+    name, *words = query.split()
+    if name not in QUERIES:
+        raise UserError(f"{name}: none of {', '.join(QUERIES)}")
+    try:
+        return QUERIES[name](results, *words)
+    except TypeError:
+        raise UserError("words are missing") from None
+
+
+def renewed(text: str, results: Path) -> str:
+    """The document with every marked place renewed.
+
+    Raises `UserError` for a query that cannot be answered, and for a comment that nothing closes.
+    """
+
+    def place(match: re.Match[str]) -> str:
+        try:
+            return match[1] + answer(match["query"], results) + match[3]
+        except (UserError, OSError, ValueError) as error:
+            raise UserError(f"{match['query']}: {error}") from None
+
+    if stray := STRAY.search(MARKED.sub("", text)):
+        raise UserError(f"{stray[0]}: a comment without its partner")
+    return MARKED.sub(place, text)
+
+
+def main() -> None:
+    """Renew documents in place; all or, where one cannot be renewed, none."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--results", type=Path, default=Path("results/reference"))
+    parser.add_argument("documents", type=Path, nargs="+")
+    args = parser.parse_args()
+    texts = {}
+    for path in args.documents:
+        try:
+            texts[path] = renewed(path.read_text("utf-8"), args.results)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+    for path, text in texts.items():
+        with whole(path) as temporary:
+            temporary.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,154 @@
+"""Numbers in documents: what queries answer, against tables read by hand, and the documents."""
+
+import re
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from workflow_copy import ROOT
+
+from squareloss import quoted
+from squareloss.errors import UserError
+from squareloss.tables.runs import RUN
+
+REFERENCE = ROOT / "results" / "reference"
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A study with two runs of eight replicates, three claims and a figure's table."""
+    folder = tmp_path_factory.mktemp("results")
+    study = folder / "small"
+    for name in ("aggregate", "tables", "claims"):
+        (study / name).mkdir(parents=True)
+    rows = []
+    for init, replicate, epoch in np.ndindex(2, 8, 2):
+        run = dict.fromkeys(RUN, 1.0) | {"recipe_name": "cnn6", "init_scale": 0.9 + init}
+        measures = {"rho": 100.0 * replicate + 7 * init + epoch, "train_error": 0.1 * (1 - epoch)}
+        measures["nc1"] = np.nan if replicate == 3 else 1e-3 * replicate
+        rows.append(run | {"replicate": replicate, "epoch": epoch} | measures)
+    pd.DataFrame(rows).to_parquet(study / "aggregate" / "figure3.parquet")
+    regression = pd.DataFrame({"weight_decay": [0.001, 0], "slope": [-18.97, -2.9]})
+    regression.to_csv(study / "tables" / "figure5.csv", index=False)
+    claim = {"claim": "narrow", "place": "Figure 8", "statement": "they narrow", "why": ""}
+    claim |= {"median": 0.4, "low": 0.3, "high": 0.5, "side": "<", "threshold": 1.0, "worst": 0.6}
+    claim |= {"test": "replicates", "tables": "figure3, figure8", "verdict": "supported"}
+    other = {"claim": "exact", "test": "check", "verdict": "passed"}
+    undecided = {"claim": "open", "verdict": "not decided", "why": "inconclusive", "tables": "x"}
+    pd.DataFrame([claim, claim | other, claim | undecided]).to_parquet(
+        study / "claims" / "claims.parquet"
+    )
+    return folder
+
+
+def ask(query, results):
+    text = f"before <!--= {query} -->old<!--=--> after"
+    before, answer, after = re.split(r"<!--=.*?-->", quoted.renewed(text, results))
+    assert (before, after) == ("before ", " after")
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("median small/figure3 rho init_scale=0.9", "351"),
+        # eight replicates: the interval goes from the smallest to the largest, at 99.2%
+        ("interval small/figure3 rho init_scale=1.9", "358 (8 to 708)"),
+        ("interval small/figure3 nc1 init_scale=0.9", "0.004 (0 to 0.007)"),
+        ("cell small/figure5 slope weight_decay=0.001", "-19"),
+        ("verdict small narrow", "supported: 0.4 [0.3, 0.5], claimed < 1"),
+        (
+            "counts small",
+            "2 statements: 1 supported, 1 not decided. 1 checks of the implementation: 1 passed.",
+        ),
+    ],
+)
+def test_answers(results, query, answer):
+    assert ask(query, results) == answer
+
+
+def test_a_row_a_run(results):
+    table = ask("runs small/figure3 rho nc1", results).strip().splitlines()
+    assert table[0] == "| init_scale | fitted | rho | nc1 |"
+    assert table[2] == "| 0.9 | 8 of 8 | 351 (1 to 701) | 0.004 (0 to 0.007) |"
+    assert len(table) == 4
+
+
+def test_verdicts_leave_out_checks_and_other_tables(results):
+    lines = ask("verdicts small figure8", results).strip().splitlines()
+    assert len(lines) == 3
+    assert lines[2].endswith("| 0.4 [0.3, 0.5], claimed < 1 | ✔ supported |")
+    assert ask("verdicts small x", results).strip().endswith("| ? inconclusive |")
+
+
+@pytest.mark.parametrize(
+    ("query", "part"),
+    [
+        ("mean small/figure3 rho", "none of median"),
+        ("median small/figure3 rho", "2 runs, not one"),
+        ("median small/figure3 rho init_scale=5", "0 runs, not one"),
+        ("median small/figure3 rho scale=0.9", "scale=0.9: no value of a column"),
+        ("median small/figure3 rho init_scale", "init_scale: no value of a column"),
+        ("median small/figure3 rho init_scale=x", "could not convert"),
+        ("median small/figure3 roh init_scale=0.9", "no column roh"),
+        ("median small/figure3", "words are missing"),
+        ("runs small/figure3 roh", "no column roh"),
+        ("cell small/figure5 slope", "2 rows, not one"),
+        ("verdict small wide", "no claim wide"),
+        ("median none/figure3 rho", "figure3.parquet"),
+        ("cell none/figure3 rho", "figure3.csv"),
+    ],
+)
+def test_a_query_that_cannot_be_answered_is_named(results, query, part):
+    with pytest.raises(UserError, match=re.escape(part)) as caught:
+        quoted.renewed(f"<!--= {query} -->1<!--=-->", results)
+    assert str(caught.value).startswith(query)
+
+
+@pytest.mark.parametrize(
+    "text", ["<!--= counts small -->1", "1<!--=-->", "<!--= a\nb -->1<!--=-->"]
+)
+def test_a_comment_needs_its_partner(results, text):
+    with pytest.raises(UserError, match="partner"):
+        quoted.renewed(text, results)
+
+
+@given(st.text())
+def test_other_text_is_left_alone(text):
+    if "<!--=" not in text:
+        assert quoted.renewed(text, REFERENCE) == text
+
+
+def test_nothing_is_written_if_one_document_fails(results, tmp_path, monkeypatch):
+    good, bad = tmp_path / "good.md", tmp_path / "bad.md"
+    good.write_text("<!--= counts small -->1<!--=-->")
+    bad.write_text("<!--= count small -->1<!--=-->")
+    monkeypatch.setattr("sys.argv", ["", "--results", str(results), str(good), str(bad)])
+    with pytest.raises(UserError, match=r"bad\.md: count small: count: none of"):
+        quoted.main()
+    assert good.read_text() == "<!--= counts small -->1<!--=-->"
+    bad.write_text("bad")
+    quoted.main()
+    assert good.read_text().startswith("<!--= counts small -->2 statements")
+
+
+def test_an_answer_is_that_of_another_library():
+    place = REFERENCE / "precision" / "aggregate" / "figure_precision.parquet"
+    words = "recipe_name=float64 weight_decay=0.001"
+    expected = duckdb.sql(
+        f"select median(rho) from '{place}' where recipe_name = 'float64' "
+        f"and weight_decay = 0.001 and epoch = (select max(epoch) from '{place}')"
+    ).fetchall()[0][0]
+    answer = ask(f"median precision/figure_precision rho {words}", REFERENCE)
+    assert float(answer.replace(",", "")) == pytest.approx(expected, rel=5e-3)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_documents_show_what_the_tables_say(path):
+    """`make docs` changes nothing."""
+    text = path.read_text("utf-8")
+    assert quoted.renewed(text, REFERENCE) == text
