@@ -29,7 +29,7 @@ import squareloss
 from squareloss import checkpoint
 from squareloss.checkpoint import Keeper
 from squareloss.data.split import Split, read_split
-from squareloss.device import Settings, choose_device, working
+from squareloss.device import Settings, choose_device, emulates_bfloat16, say, working
 from squareloss.engine import Block, Replicate, Row, load_data
 from squareloss.errors import UserError, run_stage
 from squareloss.files import discard_partial, whole
@@ -45,6 +45,12 @@ def prepare(spec: RunSpec, split: Split) -> Block:
     device = choose_device(spec.device)
     settings = Settings.of(device)
     data = load_data(spec, split, device)
+    if not settings.gpu and spec.recipe.precision == "bfloat16" and emulates_bfloat16():
+        # What a recipe is named after stays what it computes: another precision is another study.
+        say(
+            "this processor has no bfloat16 and emulates it, several times slower than float32; "
+            "config: recipes: precision: float32 is quicker and more precise"
+        )
     if settings.gpu:
 
         def rehearsal(settings: Settings) -> None:
