@@ -165,6 +165,9 @@ def bound_panel(ax: Axes, one: pd.DataFrame, colours: dict[float, str]) -> None:
     ax.axhline(1, color=style.RED, lw=1, ls=":", zorder=0, label="vacuous above 1")
     if not finite["applies"].all():
         ax.plot([], [], "s", color="0.65", ms=5, label="train error > 0: does not apply")
+    low, high = ax.get_xlim()
+    if high < 2 * low:  # so few N that the labels between two powers of ten would overlap
+        ax.set_xlim(low / 2, high * 2)
     ax.legend()
 
 
