@@ -9,12 +9,11 @@ from fake_cuda import CAPTURING, FakeCuda
 from test_train import courses, same
 
 from squareloss import device
-from squareloss.benchmark import cases
 from squareloss.device import CPU, Settings, choose_device, working
 from squareloss.engine import Block, Replicate, load_data
 from squareloss.errors import UserError
 from squareloss.spec import Schedule
-from squareloss.train import history_rows, prepare, train
+from squareloss.train import history_rows, train
 
 # As on a GPU, but for the whole process's deterministic mode.
 AS_ON_A_GPU = Settings(gpu=True, streams=True, recorded=True)
@@ -257,29 +256,3 @@ def test_a_machine_without_a_gpu_says_nothing(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
     with pytest.raises(UserError, match="PyTorch finds no GPU here; allowed: auto, cpu"):
         choose_device("cuda")
-
-
-@pytest.mark.parametrize(
-    ("text", "emulated"),
-    [
-        ("model name\t: EPYC\nflags\t\t: fpu avx2 avx512f\n", True),
-        ("flags\t\t: fpu avx512_bf16 avx2\n", False),
-        ("flags\t\t: amx_bf16\n", False),
-        ("Features\t: fp asimd bf16\n", False),  # no x86
-        (None, False),
-    ],
-)
-def test_bfloat16_that_the_processor_has_not_is_said(
-    monkeypatch, split, make_spec, tmp_path, capsys, text, emulated
-):
-    monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
-    if text is not None:
-        (tmp_path / "cpuinfo").write_text(text)
-    spec = make_spec(precision="bfloat16")
-    prepare(spec.model_copy(update={"device": "cpu"}), split)
-    assert ("emulates it" in capsys.readouterr().err) == emulated
-    prepare(make_spec(), split)  # in float32 nothing is said
-    assert capsys.readouterr().err == ""
-    assert [case.precision for case in cases(torch.device("cpu"))].count("bfloat16") == (
-        0 if emulated else 2
-    )

@@ -16,7 +16,6 @@ import argparse
 import itertools
 import multiprocessing
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -35,10 +34,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from squareloss.architecture import Conv, build, flops_per_sample, weight_shapes
 from squareloss.checkpoint import Block
 from squareloss.data.split import Split
-from squareloss.device import choose_device, emulates_bfloat16, say
+from squareloss.device import choose_device, say
 from squareloss.engine import PRODUCTS, tf32
 from squareloss.errors import run_stage
 from squareloss.files import whole
+from squareloss.processor import described, emulates_bfloat16
 from squareloss.spec import Point, Recipe, RunSpec
 from squareloss.train import prepare
 
@@ -305,8 +305,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="measure the cases whose name contains this")
     args = parser.parse_args()
     device = choose_device("auto")
-    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor()
-    machine = f"{name or platform.machine()}, {CORES} cores, torch {torch.__version__}"
+    name = torch.cuda.get_device_name() if device.type == "cuda" else described()
+    machine = f"{name}; {CORES} cores, torch {torch.__version__}"
     rows: list[dict[str, object]] = []
     with ProcessPoolExecutor(CORES, multiprocessing.get_context("spawn")) as pool:
         for case in cases(device):

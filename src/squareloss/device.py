@@ -6,7 +6,6 @@ fails is left out, with one line in the log that says what and why.
 """
 
 import os
-import re
 import shutil
 import sys
 import warnings
@@ -19,7 +18,6 @@ from torch import Tensor
 
 from squareloss.errors import UserError
 
-CPUINFO = Path("/proc/cpuinfo")
 WARM_UP = 3  # steps before a recording, in which libraries choose algorithms and allocate memory
 
 
@@ -111,18 +109,6 @@ def has_gpu() -> bool:
         or Path("/dev/kfd").exists()
         or bool(shutil.which("nvidia-smi"))
     )
-
-
-def emulates_bfloat16() -> bool:
-    """Whether products in bfloat16 are emulated on this processor, which is slower than float32.
-
-    Only x86 processors under Linux say so; elsewhere nothing is known and this is False.
-    """
-    try:
-        flags = re.search(r"^flags\s*:(.*)$", CPUINFO.read_text("utf-8", "replace"), re.M)
-    except OSError:
-        return False
-    return flags is not None and not {"avx512_bf16", "amx_bf16"} & {*flags[1].split()}
 
 
 def working(settings: Settings, step: Callable[[Settings], None]) -> Settings:

@@ -26,6 +26,7 @@ from squareloss.data.images import CHANNELS, SIDE
 from squareloss.device import RecordedStep, gpu_trouble, has_gpu
 from squareloss.engine import Replicate
 from squareloss.errors import run_stage
+from squareloss.processor import described
 from squareloss.train import prepare
 
 AGREES = 1e-4  # relative difference of weights after an epoch; rounding alone leaves 1e-6
@@ -44,25 +45,6 @@ class Measured:
         """What `training_rate` of the config stands for: FLOP/s of a training job."""
         layers = build("cnn6", 2, 1, "stride")
         return self.samples_per_second * flops_per_sample(layers, CHANNELS, SIDE)
-
-
-def processor() -> str:
-    """The processor's name, and what it has for products of matrices."""
-    text = _read("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.*)$", text, re.M)
-    name = found[1] if found else platform.processor() or platform.machine()
-    flags = set(text.split())
-    has = [
-        word
-        for word, flag in {
-            "AVX2": "avx2",
-            "AVX-512": "avx512f",
-            "bfloat16 (AVX-512)": "avx512_bf16",
-            "bfloat16 (AMX)": "amx_bf16",
-        }.items()
-        if flag in flags
-    ]
-    return f"{name}, {CORES} cores for this process; {', '.join(has) or 'no AVX2'}"
 
 
 def memory() -> str:
@@ -106,7 +88,7 @@ def facts() -> dict[str, str]:
     return {
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "PyTorch": f"{torch.__version__}, {build_of}",
-        "processor": processor(),
+        "processor": f"{described()}; {CORES} cores for this process",
         "memory": memory(),
         "disk": f"{free:,.0f} GB free here, {Path.cwd()}",
         "GPU": "; ".join(gpus()),

@@ -29,10 +29,11 @@ import squareloss
 from squareloss import checkpoint
 from squareloss.checkpoint import Keeper
 from squareloss.data.split import Split, read_split
-from squareloss.device import Settings, choose_device, emulates_bfloat16, say, working
+from squareloss.device import Settings, choose_device, say, working
 from squareloss.engine import Block, Replicate, Row, load_data
 from squareloss.errors import UserError, run_stage
 from squareloss.files import discard_partial, whole
+from squareloss.processor import emulates_bfloat16
 from squareloss.spec import RunSpec
 from squareloss.tables.history import HISTORY
 
