@@ -80,7 +80,7 @@ def refusals(merged):
         ("datasets.mnist-parity.classes", [1, 12], ["classes", "class 12", "0 to 9"]),
         ("datasets.mnist-parity.classes", [[1, 2], [2, 3]], ["classes", "no label twice"]),
         ("datasets.mnist-parity.classes", [4], ["classes", "at least two"]),
-        ("baseline.n_train", 10_000, ["baseline.n_train", "10000", "up to 4500"]),
+        ("baseline.n_train", 10_000, ["baseline.n_train", "10000", "up to 4700"]),
         ("baseline.n_train", 999, ["baseline.n_train", "multiple of the 2 classes"]),
         ("datasets.mnist-parity.n_test", 6000, ["n_test", "larger than the data set", "5000"]),
         ("experiments.figure99", {"sweeps": [{}]}, ["experiments", "'figure99'", "figure10"]),
@@ -92,7 +92,7 @@ def refusals(merged):
         ("recipes.bn.lik", "cnn6", ["recipes.bn.lik", "did you mean 'like'"]),
         ("recipes.cnn6.like", "lm", ["recipes", ".like", "circle", "cnn6, lm, cnn3, cnn6"]),
         ("recipes.cnn6.like", "cnn6", ["recipes.cnn6.like", "circle: cnn6, cnn6"]),
-        ("experiments.figure4.sweeps", [{"n_train": 8000}], ["figure4.sweeps[0].n_train", "4500"]),
+        ("experiments.figure4.sweeps", [{"n_train": 8000}], ["figure4.sweeps[0].n_train", "4700"]),
         ("experiments.figure2.sweeps", [{"recipe": "bn"}], ["figure2.sweeps[0]", "normalization"]),
         ("recipes.cnn6.normalization", "bn", ["recipes.unit", "`layer_norms: unit` needs"]),
         (

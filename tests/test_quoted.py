@@ -60,7 +60,7 @@ def ask(query, results):
         ("interval small/figure3 rho init_scale=1.9", "358 (8 to 708)"),
         ("interval small/figure3 nc1 init_scale=0.9", "0.004 (0 to 0.007)"),
         ("cell small/figure5 slope weight_decay=0.001", "-19"),
-        ("verdict small narrow", "supported: 0.4 [0.3, 0.5], claimed < 1"),
+        ("claim small narrow", "0.4 [0.3, 0.5]"),
         (
             "counts small",
             "2 statements: 1 supported, 1 not decided. 1 checks of the implementation: 1 passed.",
@@ -98,7 +98,7 @@ def test_verdicts_leave_out_checks_and_other_tables(results):
         ("median small/figure3", "words are missing"),
         ("runs small/figure3 roh", "no column roh"),
         ("cell small/figure5 slope", "2 rows, not one"),
-        ("verdict small wide", "no claim wide"),
+        ("claim small wide", "no claim wide"),
         ("median none/figure3 rho", "figure3.parquet"),
         ("cell none/figure3 rho", "figure3.csv"),
     ],

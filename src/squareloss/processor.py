@@ -32,7 +32,8 @@ def emulates_bfloat16() -> bool:
 def _line(name: str) -> str:
     """The value of a line of /proc/cpuinfo, that of the first core; empty if there is none."""
     try:
-        found = re.search(rf"^{name}\s*: (.*)$", CPUINFO.read_text("utf-8", "replace"), re.M)
+        text = CPUINFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+    found = re.search(rf"^{name}\s*: (.*)$", text, re.M)
     return found[1].strip() if found else ""

@@ -15,7 +15,7 @@ What can be asked for, of tables below `results/reference/<study>/`:
   more), or the single value.
 - `runs STUDY/FIGURE COLUMN ...`: a table with a row a run, each cell an `interval`.
 - `cell STUDY/FIGURE COLUMN [COLUMN=VALUE ...]`: of `tables/FIGURE.csv` the one row's number.
-- `verdict STUDY CLAIM`: of `claims/claims.parquet`, with what was measured.
+- `claim STUDY CLAIM`: what was measured of a claim, of `claims/claims.parquet`.
 - `verdicts STUDY TABLE ...`: a table of the verdicts that rest on these tables of measurements.
 - `counts STUDY`: how many statements and checks have which verdict.
 """
@@ -25,7 +25,6 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -123,17 +122,12 @@ def claims(results: Path, study: str) -> pd.DataFrame:
     return pd.read_parquet(results / study / "claims" / "claims.parquet")
 
 
-def found(row: dict[Any, Any]) -> str:
-    """What was measured of a claim, and what was claimed."""
-    return f"{measured(row)}, claimed {row['side']} {row['threshold']:g}"
-
-
-def verdict(results: Path, study: str, claim: str) -> str:
-    """The verdict on a claim, in a line."""
-    rows = claims(results, study).set_index("claim").filter([claim], axis=0).to_dict("records")
+def claim(results: Path, study: str, name: str) -> str:
+    """What was measured of a claim."""
+    rows = claims(results, study).set_index("claim").filter([name], axis=0).to_dict("records")
     if not rows:
-        raise UserError(f"no claim {claim}")
-    return f"{rows[0]['verdict']}: {found(rows[0])}"
+        raise UserError(f"no claim {name}")
+    return measured(rows[0])
 
 
 def verdicts(results: Path, study: str, *tables: str) -> str:
@@ -143,7 +137,7 @@ def verdicts(results: Path, study: str, *tables: str) -> str:
             f"`{row['claim']}`",
             row["place"],
             row["statement"],
-            found(row),
+            f"{measured(row)}, claimed {row['side']} {row['threshold']:g}",
             f"{MARKS[row['verdict']]} {row['why'] or row['verdict']}",
         ]
         for row in claims(results, study).to_dict("records")
@@ -162,7 +156,7 @@ QUERIES: dict[str, Callable[..., str]] = {
     "interval": interval,
     "runs": runs,
     "cell": cell,
-    "verdict": verdict,
+    "claim": claim,
     "verdicts": verdicts,
     "counts": summary,
 }
@@ -205,12 +199,12 @@ def main() -> None:
     texts = {}
     for path in args.documents:
         try:
-            texts[path] = renewed(path.read_text("utf-8"), args.results)
+            texts[path] = renewed(path.read_text(encoding="utf-8"), args.results)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
     for path, text in texts.items():
         with whole(path) as temporary:
-            temporary.write_text(text, "utf-8")
+            temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
