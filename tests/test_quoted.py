@@ -34,7 +34,7 @@ def results(tmp_path_factory):
     pd.DataFrame(rows).to_parquet(study / "aggregate" / "figure3.parquet")
     regression = pd.DataFrame({"weight_decay": [0.001, 0], "slope": [-18.97, -2.9]})
     regression.to_csv(study / "tables" / "figure5.csv", index=False)
-    claim = {"claim": "narrow", "place": "Figure 8", "statement": "they narrow", "why": ""}
+    claim = {"claim": "narrow", "place": "Figure 8", "statement": "||w|| narrows", "why": ""}
     claim |= {"median": 0.4, "low": 0.3, "high": 0.5, "side": "<", "threshold": 1.0, "worst": 0.6}
     claim |= {"test": "replicates", "tables": "figure3, figure8", "verdict": "supported"}
     other = {"claim": "exact", "test": "check", "verdict": "passed"}
@@ -81,6 +81,7 @@ def test_a_row_a_run(results):
 def test_verdicts_leave_out_checks_and_other_tables(results):
     lines = ask("verdicts small figure8", results).strip().splitlines()
     assert len(lines) == 3
+    assert r"| \|\|w\|\| narrows |" in lines[2]
     assert lines[2].endswith("| 0.4 [0.3, 0.5], claimed < 1 | ✔ supported |")
     assert ask("verdicts small x", results).strip().endswith("| ? inconclusive |")
 

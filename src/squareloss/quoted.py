@@ -90,7 +90,8 @@ def interval(results: Path, place: str, column: str, *words: str) -> str:
 def rows_of(head: list[str], rows: list[list[str]]) -> str:
     """A table in Markdown, on lines of its own."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n\n" + "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n\n"
+    escaped = [[text.replace("|", "\\|") for text in cells] for cells in lines]  # norms, ||w||
+    return "\n\n" + "\n".join("| " + " | ".join(cells) + " |" for cells in escaped) + "\n\n"
 
 
 def runs(results: Path, place: str, *columns: str) -> str:
