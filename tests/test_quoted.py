@@ -106,7 +106,7 @@ def test_verdicts_leave_out_checks_and_other_tables(results):
 )
 def test_a_query_that_cannot_be_answered_is_named(results, query, part):
     with pytest.raises(UserError, match=re.escape(part)) as caught:
-        quoted.renewed(f"<!--= {query} -->1<!--=-->", results)
+        quoted.renewed(f"is <!--= {query} -->1<!--=-->", results)
     assert str(caught.value).startswith(query)
 
 
@@ -118,6 +118,12 @@ def test_a_comment_needs_its_partner(results, text):
         quoted.renewed(text, results)
 
 
+def test_no_line_begins_with_a_comment_and_goes_on(results):
+    with pytest.raises(UserError, match="take for HTML"):
+        quoted.renewed("rho is\n<!--= counts small -->1<!--=--> now", results)
+    quoted.renewed("rho is\n\n<!--= verdicts small x -->\n\n<!--=-->\n", results)
+
+
 @given(st.text())
 def test_other_text_is_left_alone(text):
     if "<!--=" not in text:
@@ -126,15 +132,15 @@ def test_other_text_is_left_alone(text):
 
 def test_nothing_is_written_if_one_document_fails(results, tmp_path, monkeypatch):
     good, bad = tmp_path / "good.md", tmp_path / "bad.md"
-    good.write_text("<!--= counts small -->1<!--=-->")
-    bad.write_text("<!--= count small -->1<!--=-->")
+    good.write_text("is <!--= counts small -->1<!--=-->")
+    bad.write_text("is <!--= count small -->1<!--=-->")
     monkeypatch.setattr("sys.argv", ["", "--results", str(results), str(good), str(bad)])
     with pytest.raises(UserError, match=r"bad\.md: count small: count: none of"):
         quoted.main()
-    assert good.read_text() == "<!--= counts small -->1<!--=-->"
+    assert good.read_text() == "is <!--= counts small -->1<!--=-->"
     bad.write_text("bad")
     quoted.main()
-    assert good.read_text().startswith("<!--= counts small -->2 statements")
+    assert good.read_text().startswith("is <!--= counts small -->2 statements")
 
 
 def test_an_answer_is_that_of_another_library():

@@ -36,6 +36,8 @@ from squareloss.tables.runs import RUN, last_epoch, read_runs
 
 MARKED = re.compile(r"(<!--= (?P<query>[^\n]*?) -->).*?(<!--=-->)", re.DOTALL)
 STRAY = re.compile(r"<!--=.*?-->")
+# Markdown takes a line that begins with a comment for HTML, and ends the paragraph before it.
+LEADING = re.compile(r"^<!--=.*?-->.+$", re.MULTILINE)
 
 
 def number(value: float) -> str:
@@ -177,7 +179,8 @@ def answer(query: str, results: Path) -> str:
 def renewed(text: str, results: Path) -> str:
     """The document with every marked place renewed.
 
-    Raises `UserError` for a query that cannot be answered, and for a comment that nothing closes.
+    Raises `UserError` for a query that cannot be answered, for a comment that nothing closes, and
+    for one that begins a line with text.
     """
 
     def place(match: re.Match[str]) -> str:
@@ -188,6 +191,8 @@ def renewed(text: str, results: Path) -> str:
 
     if stray := STRAY.search(MARKED.sub("", text)):
         raise UserError(f"{stray[0]}: a comment without its partner")
+    if leading := LEADING.search(text):
+        raise UserError(f"{leading[0]}: begins a line, which Markdown would take for HTML")
     return MARKED.sub(place, text)
 
 
