@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from squareloss.config import schema
+from squareloss.readable import markdown_table
 
 HEAD = """\
 # The config
@@ -51,9 +52,9 @@ def kind(value: dict[str, Any]) -> str:
     return " ".join([words.get(value["type"], value["type"]), *limits])
 
 
-def table(model: dict[str, Any], meanings: dict[str, str]) -> list[str]:
-    """The rows of one model; `meanings` of keys that another model describes."""
-    rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
+def table(model: dict[str, Any], meanings: dict[str, str]) -> str:
+    """The table of one model; `meanings` of keys that another model describes."""
+    rows = []
     required = set(model.get("required", ()))
     for key, value in model["properties"].items():
         if "default" in value:
@@ -63,9 +64,8 @@ def table(model: dict[str, Any], meanings: dict[str, str]) -> list[str]:
         else:
             default = "required" if key in required else "" if key == "like" else "`like`'s"
         meaning = value.get("description") or meanings.get(key, "")
-        cells = (f"`{key}`", kind(value), default, meaning)
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return rows
+        rows.append((f"`{key}`", kind(value), default, meaning))
+    return markdown_table(["key", "value", "default", "meaning"], rows)
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def main() -> None:
     lines = [HEAD]
     for name, heading in PLACES.items():
         about = models[name]["description"] if name else "What a study is."
-        lines += [f"## {heading}", "", about, "", *table(models[name], meanings), ""]
+        lines += [f"## {heading}", "", about, "", table(models[name], meanings)]
     print("\n".join(lines).rstrip())
 
 

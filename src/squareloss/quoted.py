@@ -10,17 +10,17 @@ renewed, and everything else is left alone:
 What can be asked for, of tables below `results/reference/<study>/`:
 
 - `median STUDY/FIGURE COLUMN [COLUMN=VALUE ...]`: of `aggregate/FIGURE.parquet` the last epoch's
-  median over the replicates of the one run with these values.
+  median over the replicates of the one run with these settings.
 - `interval ...`: the same, with the median's exact 95% interval in brackets (six replicates or
   more), or the single value.
 - `runs STUDY/FIGURE COLUMN ...`: a table with a row a run, each cell an `interval`.
-- `cell STUDY/FIGURE COLUMN [COLUMN=VALUE ...]`: of `tables/FIGURE.csv` the one row's number.
 - `claim STUDY CLAIM`: what was measured of a claim, of `claims/claims.parquet`.
 - `verdicts STUDY TABLE ...`: a table of the verdicts that rest on these tables of measurements.
 - `counts STUDY`: how many statements and checks have which verdict.
 """
 
 import argparse
+import inspect
 import math
 import re
 from collections.abc import Callable
@@ -32,19 +32,13 @@ from squareloss.claims.report import MARKS, counts, measured
 from squareloss.claims.statistics import median_interval
 from squareloss.errors import UserError, run_stage
 from squareloss.files import whole
+from squareloss.readable import markdown_table, number
 from squareloss.tables.runs import RUN, last_epoch, read_runs
 
 MARKED = re.compile(r"(<!--= (?P<query>[^\n]*?) -->).*?(<!--=-->)", re.DOTALL)
 STRAY = re.compile(r"<!--=.*?-->")
 # Markdown takes a line that begins with a comment for HTML, and ends the paragraph before it.
 LEADING = re.compile(r"^<!--=.*?-->.+$", re.MULTILINE)
-
-
-def number(value: float) -> str:
-    """Three significant digits as people write them: 1,750, 0.0025, 4e-08."""
-    if math.isnan(value):
-        return "n/a"
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def spread(values: pd.Series) -> str:
@@ -55,28 +49,30 @@ def spread(values: pd.Series) -> str:
     return middle if math.isnan(low) else f"{middle} ({number(low)} to {number(high)})"
 
 
-def matching(table: pd.DataFrame, words: list[str]) -> pd.DataFrame:
-    """Rows with the values of `words`, such as init_scale=0.9.
-
-    Raises `UserError` for a word that is no such pair, or whose column there is not.
-    """
-    for word in words:
-        column, equals, value = word.partition("=")
-        if not equals or column not in table:
-            raise UserError(f"{word}: no value of a column of the table, such as init_scale=0.9")
-        numeric = pd.api.types.is_numeric_dtype(table[column])
-        table = table[table[column] == (float(value) if numeric else value)]
+def ends(results: Path, place: str, *columns: str) -> pd.DataFrame:
+    """The last epoch of each run of STUDY/FIGURE, which has these columns."""
+    study, _, figure = place.partition("/")
+    table = last_epoch(read_runs(results / study / "aggregate" / f"{figure}.parquet"))
+    if unknown := set(columns) - {*table}:
+        raise UserError(f"no column {', '.join(sorted(unknown))}")
     return table
 
 
 def values(results: Path, place: str, column: str, *words: str) -> pd.Series:
-    """The last epoch's values of a column, of the one run that is asked for."""
-    study, _, figure = place.partition("/")
-    table = read_runs(results / study / "aggregate" / f"{figure}.parquet")
-    rows = last_epoch(matching(table, list(words)))
-    if column not in rows or rows.groupby(RUN).ngroups != 1:
-        raise UserError(f"{rows.groupby(RUN).ngroups} runs, not one, or no column {column}")
-    return rows[column]
+    """The last epoch's values of a column, of the one run with the settings in `words`.
+
+    Raises `UserError` for a word that is not like init_scale=0.9, and unless one run has them all.
+    """
+    table = ends(results, place, column)
+    for word in words:
+        setting, _, value = word.partition("=")
+        if setting not in RUN or not value:
+            raise UserError(f"{word}: not a setting of a run, such as init_scale=0.9")
+        numeric = pd.api.types.is_numeric_dtype(table[setting])
+        table = table[table[setting] == (float(value) if numeric else value)]
+    if (found := table.groupby(RUN).ngroups) != 1:
+        raise UserError(f"{found} runs, not one")
+    return table[column]
 
 
 def median(results: Path, place: str, column: str, *words: str) -> str:
@@ -89,35 +85,16 @@ def interval(results: Path, place: str, column: str, *words: str) -> str:
     return spread(values(results, place, column, *words))
 
 
-def rows_of(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown, on lines of its own."""
-    lines = [head, ["---"] * len(head), *rows]
-    escaped = [[text.replace("|", "\\|") for text in cells] for cells in lines]  # norms, ||w||
-    return "\n\n" + "\n".join("| " + " | ".join(cells) + " |" for cells in escaped) + "\n\n"
-
-
 def runs(results: Path, place: str, *columns: str) -> str:
     """A row a run: the settings in which runs differ, how many replicates fit, the columns."""
-    study, _, figure = place.partition("/")
-    last = last_epoch(read_runs(results / study / "aggregate" / f"{figure}.parquet"))
-    if unknown := set(columns) - {*last}:
-        raise UserError(f"no column {', '.join(sorted(unknown))}")
+    last = ends(results, place, *columns)
     varied = [name for name in RUN if last[name].nunique() > 1] or ["recipe_name"]
     rows = []
     for settings, run in last.groupby(varied):
         named = [value if isinstance(value, str) else f"{value:,g}" for value in settings]
         fitted = f"{(run['train_error'] == 0).sum()} of {len(run)}"
         rows.append([*named, fitted, *(spread(run[column]) for column in columns)])
-    return rows_of([*varied, "fitted", *columns], rows)
-
-
-def cell(results: Path, place: str, column: str, *words: str) -> str:
-    """A number of a figure's table."""
-    study, _, figure = place.partition("/")
-    rows = matching(pd.read_csv(results / study / "tables" / f"{figure}.csv"), list(words))
-    if column not in rows or len(rows) != 1:
-        raise UserError(f"{len(rows)} rows, not one, or no column {column}")
-    return number(rows[column].item())
+    return f"\n\n{markdown_table([*varied, 'fitted', *columns], rows)}\n"
 
 
 def claims(results: Path, study: str) -> pd.DataFrame:
@@ -146,7 +123,8 @@ def verdicts(results: Path, study: str, *tables: str) -> str:
         for row in claims(results, study).to_dict("records")
         if row["test"] != "check" and {*tables} & {*row["tables"].split(", ")}
     ]
-    return rows_of(["claim", "place", "statement", "measured", "verdict"], rows)
+    head = ["claim", "place", "statement", "measured", "verdict"]
+    return f"\n\n{markdown_table(head, rows)}\n"
 
 
 def summary(results: Path, study: str) -> str:
@@ -158,7 +136,6 @@ QUERIES: dict[str, Callable[..., str]] = {
     "median": median,
     "interval": interval,
     "runs": runs,
-    "cell": cell,
     "claim": claim,
     "verdicts": verdicts,
     "counts": summary,
@@ -171,9 +148,10 @@ def answer(query: str, results: Path) -> str:
     if name not in QUERIES:
         raise UserError(f"{name}: none of {', '.join(QUERIES)}")
     try:
-        return QUERIES[name](results, *words)
-    except TypeError:
-        raise UserError("words are missing") from None
+        inspect.signature(QUERIES[name]).bind(results, *words)
+    except TypeError as error:
+        raise UserError(str(error)) from None
+    return QUERIES[name](results, *words)
 
 
 def renewed(text: str, results: Path) -> str:

@@ -26,6 +26,7 @@ from squareloss.claims.claim import CLAIMS
 from squareloss.claims.verdict import FAMILY, fewest, judge
 from squareloss.errors import run_stage
 from squareloss.files import whole
+from squareloss.readable import markdown_table
 from squareloss.tables.claims import CLAIMS as TABLE
 from squareloss.tables.parts import read
 from squareloss.tables.runs import read_runs
@@ -118,9 +119,8 @@ def markdown(table: pd.DataFrame, made_from: str) -> str:
     """The page in Markdown."""
     parts = [f"# The paper's statements, measured\n\n{head(table, made_from)}"]
     for kind, rows in kinds(table).items():
-        text = readable(rows).map(lambda cell: cell.replace("|", "\\|"))
-        lines = [list(text.columns), ["---"] * text.shape[1], *text.to_numpy().tolist()]
-        body = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        text = readable(rows)
+        body = markdown_table(list(text.columns), text.to_numpy().tolist())
         parts.append(f"## {kind.capitalize()}\n\n{body}")
     return "\n".join(parts)
 

@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from squareloss.figures import style
-from squareloss.figures.generalization import number
 from squareloss.figures.style import Tabulation
+from squareloss.readable import number
 from squareloss.tables.runs import last_epoch
 from squareloss.theory.bounds import BOUNDS
 

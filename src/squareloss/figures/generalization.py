@@ -10,6 +10,7 @@ from matplotlib.transforms import Bbox
 
 from squareloss.figures import style
 from squareloss.figures.style import Tabulation
+from squareloss.readable import number
 from squareloss.tables.runs import RUN, last_epoch
 
 BOUNDS = {"eq16_eq12": r"Eq. 16, $\log(\rho + 1)$", "eq16_printed": "Eq. 16 as printed"}
@@ -54,11 +55,6 @@ def summary(one: pd.DataFrame) -> pd.DataFrame:
         stats = style.mean_sd(rows, BY, name)
         columns |= {f"{name}_mean": stats["mean"], f"{name}_sd": stats["sd"]}
     return pd.DataFrame(columns).reset_index()
-
-
-def number(value: float) -> str:
-    """A norm or a bound: thousands in full, three digits below."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def readable(means: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from matplotlib.transforms import Bbox
 
 from squareloss.errors import UserError
 from squareloss.files import whole
+from squareloss.readable import markdown_table
 from squareloss.spec import coordinates
 from squareloss.tables.aggregate import TRAINED
 from squareloss.tables.runs import RUN, last_epoch
@@ -133,9 +134,6 @@ def save_table(table: Tabulation, prefix: str) -> None:
     """Write PREFIX.csv (numbers), PREFIX.md and PREFIX.tex (text)."""
     head = [str(name) for name in table.text.columns]
     body = [[str(cell) for cell in row] for row in table.text.itertuples(index=False)]
-    rule = ["---"] * len(head)
-    in_markdown = [[cell.replace("|", r"\|") for cell in row] for row in (head, rule, *body)]
-    markdown = ["| " + " | ".join(row) + " |" for row in in_markdown]
     # Cells may hold a user's text, such as the name of a recipe, and are escaped. The head is ours
     # and may hold formulas.
     rows = [" & ".join(row) + r" \\" for row in (head, *([latex(c) for c in row] for row in body))]
@@ -143,7 +141,7 @@ def save_table(table: Tabulation, prefix: str) -> None:
     lines += [r"\hline", r"\end{tabular}"]
     texts = {
         "csv": table.numbers.to_csv(index=False, lineterminator="\n"),
-        "md": "\n".join(markdown) + "\n",
+        "md": markdown_table(head, body),
         "tex": "\n".join(lines) + "\n",
     }
     for suffix, text in texts.items():

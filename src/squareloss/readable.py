@@ -1,0 +1,18 @@
+"""Numbers and tables as people read them."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands in full: 1,750, 0.0025, 4e-08; n/a for NaN."""
+    if math.isnan(value):
+        return "n/a"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lines of a table in Markdown; bars in a cell, as in a norm, would end it and are escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    cells = [[text.replace("|", "\\|") for text in line] for line in lines]
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)

@@ -1,0 +1,33 @@
+"""Numbers and tables as people read them: they read back."""
+
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from squareloss.readable import markdown_table, number
+
+WORDS = st.text(st.characters(categories=["L", "Nd"], include_characters="|"), min_size=1)
+
+
+@given(st.floats(-1e300, 1e300))
+def test_a_number_reads_back_to_three_digits(value):
+    assert float(number(value).replace(",", "")) == pytest.approx(value, rel=5.1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1750.4, "1,750"), (-1e4, "-10,000"), (0.0025, "0.0025"), (1e9, "1e+09"), (math.nan, "n/a")],
+)
+def test_numbers_are_those_that_people_write(value, shown):
+    assert number(value) == shown
+
+
+@given(st.lists(st.lists(WORDS, min_size=2, max_size=2), min_size=1, max_size=4))
+def test_every_line_of_a_table_has_its_cells(rows):
+    lines = markdown_table(["a", "b"], rows).splitlines()
+    bars = re.compile(r" ?(?<!\\)\| ?")  # those that are not escaped end a cell
+    cells = [[cell.replace("\\|", "|") for cell in bars.split(line)[1:-1]] for line in lines]
+    assert cells == [["a", "b"], ["---", "---"], *rows]
