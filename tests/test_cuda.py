@@ -4,6 +4,9 @@ import pytest
 import torch
 from test_train import courses, same, trained
 
+from squareloss.checkpoint import save_tensors
+from squareloss.device import Settings
+from squareloss.extract import extract_block
 from squareloss.train import prepare
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU here")
@@ -39,3 +42,22 @@ def test_a_replicate_is_bit_identical_alone_in_company_and_again(split, make_spe
         alone = make_spec(device="cuda", precision=precision, replicates=(r,))
         same(courses(alone, split)[r], together[r])
         same(again[r], together[r])
+
+
+@pytest.mark.parametrize("normalization", ["wn", "bn"])
+def test_metrics_are_those_of_the_cpu(tmp_path, split, make_spec, normalization):
+    spec = make_spec(device="cpu", normalization=normalization, replicates=(0, 1))
+    path = tmp_path / "snapshots.safetensors"
+    tensors = {k: t for r in trained(spec, split).values() for k, t in r.snapshots.items()}
+    save_tensors(path, tensors)
+    Settings.of(torch.device("cuda")).apply()
+    gpu, cpu = (
+        extract_block(spec, str(path), split, 0.05, torch.device(device))
+        for device in ("cuda", "cpu")
+    )
+    for table, rows in cpu.items():
+        for on_gpu, on_cpu in zip(gpu[table], rows, strict=True):
+            for name, value in on_cpu.items():
+                if not isinstance(value, str):
+                    value = pytest.approx(value, rel=1e-3, abs=1e-5, nan_ok=True)
+                assert on_gpu[name] == value, (table, name)

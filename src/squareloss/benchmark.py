@@ -46,6 +46,7 @@ from squareloss.train import prepare
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 PRODUCT_SIDE = {"cpu": 2048, "cuda": 8192}
 SIDE = 32
+EPOCHS, EPOCH = 1000, 3  # of a run, and one that leaves no snapshot, as nearly all of them
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def spec_of(case: Case, device: torch.device) -> RunSpec:
             batch_size=case.batch_size,
             learning_rate=1e-3,
         ),
-        recipe=Recipe.model_validate(recipe | {"precision": case.precision, "epochs": 1}),
+        recipe=Recipe.model_validate(recipe | {"precision": case.precision, "epochs": EPOCHS}),
         seed=0,
         replicates=tuple(range(case.replicates)),
         device="cuda" if device.type == "cuda" else "cpu",
@@ -162,7 +163,7 @@ def engine(case: Case, split: Split, device: torch.device) -> Callable[[], int]:
 
 def _epoch(block: Block, device: torch.device) -> int:
     for replicate in block.replicates.values():
-        replicate.train_epoch(1)
+        replicate.train_epoch(EPOCH)
     _wait(device)
     return sum(len(replicate.labels) for replicate in block.replicates.values())
 

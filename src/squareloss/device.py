@@ -43,6 +43,8 @@ class Settings:
             # Without it, streams may share a workspace of cuBLAS, and sums would vary.
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(self.deterministic)
+        # Convolutions would round to 10 bits by default. A step in tf32 asks for that itself.
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         # Deterministic mode fills each new tensor, 77 times a step of cnn6. That is not needed
         # here: no tensor is read before it is written.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -76,7 +78,7 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda":
         raise UserError(f"config: device: cuda, and {trouble}; allowed: auto, cpu")
     if has_gpu():
-        say(f"training on the CPU, as {trouble}; `make doctor` says more")
+        say(f"working on the CPU, as {trouble}; `make doctor` says more")
     return torch.device("cpu")
 
 

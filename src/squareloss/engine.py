@@ -144,9 +144,6 @@ class Replicate:
                 restored=self.model.parameters_to_weights,
                 stream=self.stream,
             )
-        # Kept until the next epoch: the memory of a tensor that is let go may be given to another
-        # stream while this one has still to read it.
-        self.batches: tuple[Tensor, ...] = ()
 
         self.epoch = -1  # the last one measured; 0 is before the first step
         self.rows: list[Row] = []
@@ -182,15 +179,17 @@ class Replicate:
         """One pass over the training set; `epoch` counts from 1. A GPU is left working on it."""
         recipe, point = self.spec.recipe, self.spec.point
         n = len(self.labels)
-        order = torch.randperm(n, generator=self.order).to(self.labels.device)
-        self.batches = order.split(point.batch_size)
         full_batch = recipe.optimizer == "gd"
-        steps = 1 if full_batch else len(self.batches)
         if self.stream is not None:
             # The data and the weights from a checkpoint were written on the stream that this is
             # called from; this replicate's stream must not read them before.
             self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream), tf32(recipe.precision == "tf32"):
+            order = torch.randperm(n, generator=self.order)
+            if self.labels.is_cuda:  # copied without waiting for the steps before
+                order = order.pin_memory().to(self.labels.device, non_blocking=True)
+            batches = order.split(point.batch_size)
+            steps = 1 if full_batch else len(batches)
             kept = epoch in self.kept
             if kept:
                 self.before, self.way = self.directions(), []
@@ -198,13 +197,13 @@ class Replicate:
                 # The gradient of the whole set is the sum of the batches' gradients, each weighted
                 # by its share of the samples.
                 self._set_rate(epoch, 0, steps)
-                parts = (self.gradients(batch, len(batch) / n) for batch in self.batches)
+                parts = (self.gradients(batch, len(batch) / n) for batch in batches)
                 gradients = [torch.stack(part).sum(0) for part in zip(*parts, strict=True)]
                 self.update(gradients)
                 if kept:
                     self.way.append(self._moved(self.before))
                 return
-            for i, batch in enumerate(self.batches):
+            for i, batch in enumerate(batches):
                 self._set_rate(epoch, i, steps)
                 here = self.directions() if kept else []
                 self.take_step(batch)
@@ -317,6 +316,8 @@ class Replicate:
 
     def state(self) -> dict[str, Tensor]:
         """All that the epochs to come depend on, as tensors on the CPU."""
+        if self.stream is not None:
+            self.stream.synchronize()
         tensors = {k: t.detach().cpu().contiguous() for k, t in self._tensors().items()}
         return tensors | {"order": self.order.get_state()}
 

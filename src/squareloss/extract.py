@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from squareloss.architecture import build, weight_shapes
 from squareloss.data.split import Split, inputs, read_split
+from squareloss.device import Settings, choose_device, first_line, say
 from squareloss.errors import UserError, run_stage
 from squareloss.evaluate import error, margins
 from squareloss.metrics.collapse import collapse
@@ -30,6 +31,7 @@ from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
 from squareloss.theory.bounds import evaluate_bounds
 
 OTHER_DATA = "the prepared data is not what this run was trained on; give the run's own"
+CPU = torch.device("cpu")
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -46,31 +48,32 @@ def snapshot_rows(
     """Rows of every metric table for one snapshot, without `replicate` and `epoch`.
 
     `start` is the snapshot of epoch 0, `labels` those trained on. `delta` is the probability with
-    which a bound may fail.
+    which a bound may fail. What passes images through the network is computed where `labels`,
+    `train_x` and `test_x` are; what looks at weights alone, on the CPU.
     """
     recipe = spec.recipe
     layers = build(recipe.network, split.classes, recipe.width, recipe.downsample)
-    f_v, h = snapshot.outputs(layers, train_x)
+    device = train_x.device
+    network = snapshot.to(device)
+    f_v, h = network.outputs(layers, train_x)
     margin = margins(f_v, labels)
     found = [layer_metrics(weight) for weight in snapshot.weights]
-    test_labels = torch.from_numpy(split.test_labels)
-    weights = [*snapshot.weights[:-1], snapshot.classifier]
+    test_labels = torch.from_numpy(split.test_labels).to(device)
+    weights = [*network.weights[:-1], network.classifier]
     collapsed = layerwise(
-        layers, weights, snapshot.running, (train_x, labels), (test_x, test_labels)
+        layers, weights, network.running, (train_x, labels), (test_x, test_labels)
     )
-    used = used_shares(layers, weights, snapshot.running, train_x)
+    used = used_shares(layers, weights, network.running, train_x)
     return {
         MARGINS.name: [
             {
                 "sample": np.arange(len(labels)),
-                "margin": margin.numpy(),
-                "label": labels.numpy(),
+                "margin": margin.cpu().numpy(),
+                "label": labels.cpu().numpy(),
                 "true_label": split.train_labels,
             }
         ],
-        COLLAPSE.name: [
-            collapse(h, snapshot.rho_top * snapshot.weights[-1], labels, f_v.argmax(1))
-        ],
+        COLLAPSE.name: [collapse(h, network.rho_top * network.weights[-1], labels, f_v.argmax(1))],
         LAYERS.name: [
             {
                 "layer": k,
@@ -123,7 +126,9 @@ def missing_snapshot(spec: RunSpec, classes: int, train_x: Tensor) -> Snapshot:
     return Snapshot(weights, math.nan, undefined, undefined, running=[])
 
 
-def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float) -> Rows:
+def extract_block(
+    spec: RunSpec, snapshots_path: str, split: Split, delta: float, device: torch.device = CPU
+) -> Rows:
     """Rows of all tables for every replicate and snapshot epoch of a block.
 
     Raises `UserError` if `split` cannot be what the block was trained on.
@@ -131,7 +136,7 @@ def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float
     if len(split.train_labels) != spec.point.n_train:
         raise UserError(OTHER_DATA)
     train_x, test_x = (
-        torch.from_numpy(x).contiguous(memory_format=torch.channels_last)
+        torch.from_numpy(x).contiguous(memory_format=torch.channels_last).to(device)
         for x in inputs(split, spec.recipe.images)
     )
     rows: Rows = {table.name: [] for table in METRICS}
@@ -139,6 +144,7 @@ def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float
     with open_snapshots(snapshots_path) as snapshots:
         for replicate, epoch in tqdm(wanted, unit="snapshot", disable=not sys.stderr.isatty()):
             labels = torch.from_numpy(split.noisy_labels[spec.replicates.index(replicate)])
+            labels = labels.to(device)
             if (replicate, epoch) not in snapshots:
                 print(f"replicate {replicate} has no epoch {epoch}: diverged", file=sys.stderr)
             start, snapshot = (
@@ -155,6 +161,17 @@ def extract_block(spec: RunSpec, snapshots_path: str, split: Split, delta: float
     return rows
 
 
+def extracted(spec: RunSpec, snapshots_path: str, split: Split, delta: float) -> Rows:
+    """As `extract_block`, on a GPU if the study may use one and there is one with room."""
+    device = choose_device("cpu" if spec.device == "cpu" else "auto")
+    Settings.of(device).apply()
+    try:
+        return extract_block(spec, snapshots_path, split, delta, device)
+    except torch.OutOfMemoryError as error:
+        say(f"going on on the CPU ({first_line(error)})")
+        return extract_block(spec, snapshots_path, split, delta)
+
+
 def main() -> None:
     """Command line of the extraction job."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -164,7 +181,7 @@ def main() -> None:
     args = parser.parse_args()
     spec = read_spec(args.run)
     torch.set_num_threads(spec.threads)
-    rows = extract_block(spec, args.snapshots, read_split(args.data), args.delta)
+    rows = extracted(spec, args.snapshots, read_split(args.data), args.delta)
     for table in METRICS:
         table.write(getattr(args, table.name), spec.point, rows[table.name])
         print(f"{table.name}: {len(rows[table.name])} rows", file=sys.stderr)

@@ -46,10 +46,12 @@ class Model:
         self.layers = tuple(layers)
         self.normalization = normalization
         unit = layer_norms == "unit"
-        self.norms = [1.0 if unit else weight.norm().item() for weight in initial]
+        # g_k, ||v_k|| and g_k / ||v_k|| of all layers (L,), since on a GPU a number costs as much
+        # time as a layer of a small network.
+        self.norms = torch.stack([w.new_ones(()) if unit else w.norm() for w in initial])
+        self.radii, self.scales = torch.empty_like(self.norms), torch.empty_like(self.norms)
         # v_k starts on the sphere ||v_k|| = g_k, where wn and lm take the same step to first order.
         self.masters = [(w / w.norm() if unit else w.clone()).detach() for w in initial]
-        self.radii = [w.new_empty(()) for w in initial]  # ||v_k||
         self.weights = [v.to(products, copy=True).requires_grad_() for v in self.masters]
         self.rho_top = initial[0].new_tensor(rho_top).requires_grad_()
         hidden = [weight.shape[0] for weight in initial[:-1]] if normalization == "bn" else []
@@ -81,19 +83,23 @@ class Model:
         `gradients` may be overwritten.
         """
         *of_weights, self.rho_top.grad = gradients
-        for v, gradient, g, radius in zip(
-            self.masters, of_weights, self.norms, self.radii, strict=True
-        ):
+        found = []
+        for v, gradient in zip(self.masters, of_weights, strict=True):
             gradient = gradient.to(v.dtype)
             # The fused optimiser ignores strides: parameter and gradient must lie in memory alike.
             same = gradient.stride() == v.stride()
             v.grad = gradient if same else torch.empty_like(v).copy_(gradient)
-            if self.normalization in ("wn", "lm"):
-                # Subtract <V, dL/dW> V, in place, since these passes cost memory traffic only.
-                radial = torch.dot(v.flatten(), v.grad.flatten()) / radius.square()
-                v.grad.addcmul_(v, radial, value=-1)
+            found.append(v.grad)
+        if self.normalization not in ("wn", "lm"):
+            return
+        pairs = zip(self.masters, found, strict=True)
+        along = torch.stack([torch.dot(flat(v), flat(gradient)) for v, gradient in pairs])
+        radial = (along / self.radii.square()).unbind()
+        for k, (v, gradient) in enumerate(zip(self.masters, found, strict=True)):
+            # Subtract <V, dL/dW> V, in place, since these passes cost memory traffic only.
+            gradient.addcmul_(v, radial[k], value=-1)
             if self.normalization == "wn":
-                v.grad.mul_(g / radius)
+                gradient.mul_(self.scales[k])
 
     @torch.no_grad()
     def retract(self) -> None:
@@ -105,12 +111,13 @@ class Model:
     @torch.no_grad()
     def parameters_to_weights(self) -> None:
         """Set what the training step computes with from the parameters."""
-        for v, w, g, radius in zip(self.masters, self.weights, self.norms, self.radii, strict=True):
-            if self.normalization in ("wn", "lm"):
-                # In place, because a recorded step reads this very memory.
-                radius.copy_(torch.linalg.vector_norm(v))
+        if self.normalization in ("wn", "lm"):
+            # In place, because a recorded step reads this very memory.
+            torch.stack([torch.linalg.vector_norm(v) for v in self.masters], out=self.radii)
+            torch.div(self.norms, self.radii, out=self.scales)
+        for k, (v, w) in enumerate(zip(self.masters, self.weights, strict=True)):
             if self.normalization == "wn":
-                torch.mul(v, g / radius, out=w)
+                torch.mul(v, self.scales[k], out=w)
             else:
                 w.copy_(v)
 
@@ -119,10 +126,12 @@ class Model:
         """W_k in the precision of the masters: g_k v_k / ||v_k|| under wn. Not to be changed."""
         if self.normalization != "wn":
             return self.masters
-        return [
-            v * (g / radius)
-            for v, g, radius in zip(self.masters, self.norms, self.radii, strict=True)
-        ]
+        return [v * scale for v, scale in zip(self.masters, self.scales, strict=True)]
+
+
+def flat(weight: Tensor) -> Tensor:
+    """The numbers of a weight in the order in which channels-last memory holds them, uncopied."""
+    return (weight.permute(0, 2, 3, 1) if weight.dim() == 4 else weight).flatten()
 
 
 def product_norm(weights: Sequence[Tensor], normalization: str) -> float:

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import safetensors
 import torch
@@ -31,6 +31,12 @@ class Snapshot:
     update_norm: list[float]  # ||V_k - V_k one epoch before||, NaN at epoch 0
     step_norm: list[float]  # mean over its steps of ||V_k - V_k one step before||, NaN at epoch 0
     running: list[tuple[Tensor, Tensor]]  # mean and variance of each hidden layer under bn
+
+    def to(self, device: torch.device) -> "Snapshot":
+        """The same network, with its tensors on `device`."""
+        weights = [weight.to(device) for weight in self.weights]
+        running = [(mean.to(device), var.to(device)) for mean, var in self.running]
+        return replace(self, weights=weights, running=running)
 
     @property
     def scale(self) -> float:

@@ -86,7 +86,8 @@ def train(block: Block, epochs: int, pause: Callable[[], None] = lambda: None) -
             for replicate in behind if epoch else []:
                 replicate.train_epoch(epoch)
                 block.samples += len(replicate.labels)
-            if block.on_gpu:
+            # Between measurements a GPU has no need to wait for the slowest replicate of an epoch.
+            if block.on_gpu and epoch in behind[0].evaluated:
                 torch.cuda.synchronize()
             block.seconds += time.perf_counter() - start
             for replicate in behind:

@@ -47,7 +47,7 @@ def whitening(means: Tensor) -> Tensor:
     """
     classes, p = means.shape
     if not means.isfinite().all():  # the SVD would raise
-        return torch.full((p, 1), nan, dtype=means.dtype)
+        return means.new_full((p, 1), nan)
     _, s, vt = torch.linalg.svd(centred(means), full_matrices=False)
     # The rows sum to zero, so the smallest of the C singular values is nothing but rounding.
     s, vt = s[: classes - 1], vt[: classes - 1]
@@ -115,8 +115,8 @@ def least_squares(h: Tensor, labels: Tensor, classes: int) -> Tensor:
     they have not, it is turned away from within-class scatter. NaN if `h` is not finite.
     """
     if not h.isfinite().all():
-        return torch.full((classes, h.shape[1]), nan, dtype=h.dtype)
-    targets = torch.eye(classes, dtype=h.dtype)[labels] - 1 / classes
+        return h.new_full((classes, h.shape[1]), nan)
+    targets = torch.eye(classes, dtype=h.dtype, device=h.device)[labels] - 1 / classes
     squares, directions = in_use(h.T @ h)
     return targets.T @ h @ (directions / squares @ directions.T)
 

@@ -43,9 +43,9 @@ def features_of(
 def means_of(batches: Batches, classes: int) -> list[Tensor]:
     """Class means (C, p) of every layer's features; NaN for a class without a sample."""
     sums: list[Tensor] = []
-    counts = torch.zeros(classes, dtype=torch.float64)
+    counts = torch.zeros((), dtype=torch.float64)  # a number may join tensors of any device
     for found, labels in batches():
-        counts += torch.bincount(labels, minlength=classes)
+        counts = counts + torch.bincount(labels, minlength=classes)
         sums = sums or [h.new_zeros(classes, h.shape[1]) for h in found]
         for total, h in zip(sums, found, strict=True):
             total.index_add_(0, labels, h)
@@ -62,9 +62,9 @@ def variability(
     classes = len(means[0])
     axes = [whitening(mean) for mean in means]
     # By layer and class: the sums of ||h - mu_c||^2, and of the same along the axes of Sigma_B.
-    spread, whitened = torch.zeros(2, len(means), classes, dtype=torch.float64)
-    missed = torch.zeros(len(means), dtype=torch.float64)
-    counts = torch.zeros(classes, dtype=torch.float64)
+    spread, whitened = means[0].new_zeros(2, len(means), classes)
+    missed = means[0].new_zeros(len(means))
+    counts = means[0].new_zeros(classes)
     for found, labels in batches():
         counts += torch.bincount(labels, minlength=classes)
         for k, h in enumerate(found):
