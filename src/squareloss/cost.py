@@ -27,7 +27,7 @@ STEP_SECONDS = 2e-4  # the least that a step takes on a GPU, however small the n
 START_SECONDS = 60  # of a job: imports, data, recording of the step
 # Bytes of main memory that a job takes whatever its run, as measured in docs/performance.md. On a
 # cluster two Snakemakes start the stage, three in a job array, of 0.18 GB each. The stage itself
-# takes 0.8 GB to train and 0.7 GB to read. With CUDA it is a guess: nothing was measured.
+# takes 0.8 GB to train and 0.7 GB to read. With CUDA it is a guess: no memory was measured there.
 TRAINING_BYTES = 1.5e9
 CUDA_TRAINING_BYTES = 4e9
 READING_BYTES = 1.3e9
@@ -141,16 +141,17 @@ def memory_mb(job: Job, attempt: int) -> int:
 
 
 def estimate(study: Study) -> pd.DataFrame:
-    """One row a recipe: runs, jobs, samples, hours of one GPU, GB of snapshots."""
+    """One row a recipe: runs, jobs, samples, hours of a GPU and of a core, GB of snapshots."""
     blocks = len(sweep.blocks(study))
     points = list(sweep.runs_table(study)["point"])
     jobs = pd.DataFrame([training_job(study, point) for point in points])
+    jobs["extraction"] = [reading_job(study, point).seconds for point in points]
     jobs["recipe"] = [point.recipe_name for point in points]
     table = jobs.groupby("recipe", sort=False).agg(
         runs=("samples", "size"), samples=("samples", "sum"), seconds=("seconds", "sum"),
-        disk=("disk", "sum"),
+        extraction=("extraction", "sum"), disk=("disk", "sum"),
     )  # fmt: skip
-    table[["samples", "seconds", "disk"]] *= blocks
+    table[["samples", "seconds", "extraction", "disk"]] *= blocks
     table.insert(1, "jobs", table["runs"] * blocks)
     table.loc["in all"] = table.sum()
     return pd.DataFrame(
@@ -159,6 +160,7 @@ def estimate(study: Study) -> pd.DataFrame:
             "jobs": table["jobs"].astype(int),
             "samples": table["samples"].map("{:.2g}".format),
             "GPU hours": (table["seconds"] / 3600).round(2),
+            "core hours": (table["extraction"] / 3600).round(1),
             "snapshots, GB": (table["disk"] / 1e9).round(1),
         }
     )
@@ -180,7 +182,8 @@ def main() -> None:
         study = study.model_copy(update={"training_rate": rate})
         source = f"from {args.samples_per_second:,.0f} samples/s of cnn6"
     print(estimate(study).to_string())
-    print(f"\nAt {study.training_rate:.2g} FLOP/s ({source}).")
+    print(f"\nGPU hours train, at {study.training_rate:.2g} FLOP/s ({source}).")
+    print(f"Core hours extract metrics on a CPU, at {CORE_RATE:.2g} FLOP/s a core.")
 
 
 if __name__ == "__main__":
