@@ -84,8 +84,8 @@ class Recipe(Strict):
     )
     images: Literal["standardized", "unit_norm", "standardized_unit_norm"] = Field(
         "standardized",
-        description="per channel, or each image divided by its L2 norm (`config.yaml`'s recipes), or first "
-        "the one and then the other",
+        description="per channel, or each image divided by its L2 norm (`config.yaml`'s recipes), "
+        "or first the one and then the other",
     )
     targets: Literal["centred", "one_hot"] = Field(
         "centred", description="of the square loss: 1 and -1/(C-1), or 1 and 0"
