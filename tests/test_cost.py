@@ -128,6 +128,9 @@ def test_the_sum_over_recipes_is_the_study(study):
     parts, total = table.drop(index="in all"), table.loc["in all"]
     assert parts["jobs"].sum() == total["jobs"] == len(sweep.runs_table(study))
     assert parts["GPU hours"].sum() == pytest.approx(total["GPU hours"], abs=0.1)
+    points = sweep.runs_table(study)["point"]
+    reading = sum(cost.reading_job(study, point).seconds for point in points) / 3600
+    assert total["core hours"] == pytest.approx(reading * len(sweep.blocks(study)), abs=0.1)
     more = cost.estimate(study.model_copy(update={"replicates": 20}))
     assert more.loc["in all", "jobs"] == 2 * total["jobs"]
 

@@ -2,13 +2,14 @@
 
 import warnings
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 import torch
 from fake_cuda import CAPTURING, FakeCuda
 from test_train import courses, same
 
-from squareloss import device
+from squareloss import device, extract
 from squareloss.device import CPU, Settings, choose_device, working
 from squareloss.engine import Block, Replicate, load_data
 from squareloss.errors import UserError
@@ -245,3 +246,20 @@ def test_a_machine_without_a_gpu_says_nothing(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
     with pytest.raises(UserError, match="PyTorch finds no GPU here; allowed: auto, cpu"):
         choose_device("cuda")
+
+
+def test_a_gpu_without_room_leaves_the_metrics_to_the_cpu(monkeypatch, make_spec, capsys):
+    asked = []
+
+    def block(_spec, _snapshots, _split, _delta, place="the CPU"):
+        asked.append(place)
+        if place == "a GPU":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB\nmore")
+        return {"margins": []}
+
+    monkeypatch.setattr(extract, "choose_device", lambda name: {"auto": "a GPU"}[name])
+    monkeypatch.setattr(extract, "Settings", Mock())
+    monkeypatch.setattr(extract, "extract_block", block)
+    assert extract.extracted(make_spec(device="auto"), "", None, 0.05) == {"margins": []}
+    assert asked == ["a GPU", "the CPU"]
+    assert "going on on the CPU (CUDA out of memory" in capsys.readouterr().err
