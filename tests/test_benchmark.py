@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from squareloss.architecture import build, flops_per_sample, weight_shapes
-from squareloss.benchmark import summary
+from squareloss.benchmark import EPOCH, Case, spec_of, summary
 from squareloss.layers import forward
 
 
@@ -59,3 +59,10 @@ def test_it_runs_and_leaves_a_table_and_a_picture(tmp_path):
     ]
     assert (table["samples_per_second"] > 0).all()
     assert output.with_suffix(".png").stat().st_size > 0
+
+
+def test_the_epoch_that_is_timed_leaves_no_snapshot():
+    """One that does measures how far each step goes."""
+    recipe = spec_of(Case("cnn6"), torch.device("cpu")).recipe
+    assert recipe.epochs >= EPOCH
+    assert EPOCH not in recipe.snapshot_epochs()

@@ -159,6 +159,7 @@ ALL = Settings(gpu=True, deterministic=True, streams=True, recorded=True)
 
 @pytest.fixture
 def modes():
+    torch.backends.cudnn.allow_tf32 = True  # as PyTorch begins
     yield
     torch.use_deterministic_algorithms(False)
 
@@ -179,6 +180,7 @@ def modes():
 def test_what_fails_in_a_step_is_left_out(fails, left, said, capsys, modes):
     def step(settings):
         assert torch.are_deterministic_algorithms_enabled() == settings.deterministic
+        assert not torch.backends.cudnn.allow_tf32  # measurements would be in tf32
         if fails(settings):
             raise NotImplementedError("bmm has no such kernel\nand a page more")
 

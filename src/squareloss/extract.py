@@ -164,8 +164,7 @@ def extract_block(
 def extracted(spec: RunSpec, snapshots_path: str, split: Split, delta: float) -> Rows:
     """As `extract_block`, on a GPU if the study may use one and there is one with room."""
     device = choose_device("cpu" if spec.device == "cpu" else "auto")
-    if device != CPU:  # where there is nothing to set, and setting it loads much of PyTorch
-        Settings.of(device).apply()
+    Settings.of(device).apply()
     try:
         return extract_block(spec, snapshots_path, split, delta, device)
     except torch.OutOfMemoryError as error:

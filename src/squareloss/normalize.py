@@ -46,8 +46,8 @@ class Model:
         self.layers = tuple(layers)
         self.normalization = normalization
         unit = layer_norms == "unit"
-        # g_k, ||v_k|| and g_k / ||v_k|| of all layers (L,), since on a GPU a number costs as much
-        # time as a layer of a small network.
+        # g_k, ||v_k|| and g_k / ||v_k|| of all layers, (L,): on a GPU an operation on one number
+        # takes as long as one on a small layer.
         self.norms = torch.stack([w.new_ones(()) if unit else w.norm() for w in initial])
         self.radii, self.scales = torch.empty_like(self.norms), torch.empty_like(self.norms)
         # v_k starts on the sphere ||v_k|| = g_k, where wn and lm take the same step to first order.
@@ -92,14 +92,14 @@ class Model:
             found.append(v.grad)
         if self.normalization not in ("wn", "lm"):
             return
-        pairs = zip(self.masters, found, strict=True)
+        pairs = list(zip(self.masters, found, strict=True))
         along = torch.stack([torch.dot(flat(v), flat(gradient)) for v, gradient in pairs])
-        radial = (along / self.radii.square()).unbind()
-        for k, (v, gradient) in enumerate(zip(self.masters, found, strict=True)):
+        radial = along / self.radii.square()
+        for (v, gradient), r, scale in zip(pairs, radial, self.scales, strict=True):
             # Subtract <V, dL/dW> V, in place, since these passes cost memory traffic only.
-            gradient.addcmul_(v, radial[k], value=-1)
+            gradient.addcmul_(v, r, value=-1)
             if self.normalization == "wn":
-                gradient.mul_(self.scales[k])
+                gradient.mul_(scale)
 
     @torch.no_grad()
     def retract(self) -> None:
@@ -115,9 +115,9 @@ class Model:
             # In place, because a recorded step reads this very memory.
             torch.stack([torch.linalg.vector_norm(v) for v in self.masters], out=self.radii)
             torch.div(self.norms, self.radii, out=self.scales)
-        for k, (v, w) in enumerate(zip(self.masters, self.weights, strict=True)):
+        for v, w, scale in zip(self.masters, self.weights, self.scales, strict=True):
             if self.normalization == "wn":
-                torch.mul(v, self.scales[k], out=w)
+                torch.mul(v, scale, out=w)
             else:
                 w.copy_(v)
 
