@@ -2,7 +2,7 @@
 
 (a) Histograms of the margins y_n f_n of all training samples of one replicate at the snapshot
 epochs, old to new from light to dark, the last in red; each is scaled to its own peak. (b) The last
-snapshots on a scale of their own; the dashed line is 1/ρ, where all the margins are at
+two snapshots on a scale of their own; the dashed line is 1/ρ, where all the margins are at
 interpolation. (c) The course of ρ, mean ± one standard deviation over all replicates.
 Initialisation scale 0.9, λ = 0.001.
 
@@ -24,7 +24,7 @@ from squareloss.figures import style
 
 INIT, DECAY = 0.9, 0.001
 OVERLAP = 1.7  # height of a histogram, in distances between two
-CLOSE_UP = 3  # last snapshots shown on their own scale
+CLOSE_UP = 2  # last snapshots shown on their own scale
 
 
 def keep(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
@@ -45,7 +45,8 @@ def ridges(ax: Axes, margins: pd.DataFrame, colours: dict[int, str]) -> None:
     """Histograms of all snapshots, each scaled to its own peak, the last in front."""
     values = {epoch: rows["margin"].to_numpy() for epoch, rows in margins.groupby("epoch")}
     limits = np.array([np.quantile(v, [0.01, 0.99]) for v in values.values()])
-    edges = np.linspace(limits[:, 0].min(), limits[:, 1].max(), 121)
+    low, high = limits[:, 0].min(), limits[:, 1].max()
+    edges = np.linspace(low - 0.03 * (high - low), high + 0.03 * (high - low), 121)
     for i, (epoch, colour) in enumerate(colours.items()):
         counts, _ = np.histogram(values[epoch], edges)
         height = -i + OVERLAP * counts / max(counts.max(), 1)
@@ -60,9 +61,12 @@ def close_up(ax: Axes, margins: pd.DataFrame, colours: dict[int, str], rho: floa
     """Densities of the last snapshots on a scale of their own, and where interpolation is."""
     values = {epoch: rows["margin"].to_numpy() for epoch, rows in margins.groupby("epoch")}
     last = list(colours)[-CLOSE_UP:]
-    low, high = np.quantile(values[last[-1]], [0.002, 0.998])
-    edges = np.linspace(low - 0.6 * (high - low), high + 0.6 * (high - low), 61)
-    for epoch, dashes in zip(last, [":", "-", "-"][-len(last) :], strict=True):
+    # All of the last one, and most of the one before, which may lie elsewhere.
+    ranges = [(values[last[-1]], 0.002), *((values[epoch], 0.1) for epoch in last[:-1])]
+    limits = np.array([np.quantile(v, [tail, 1 - tail]) for v, tail in ranges])
+    low, high = limits[:, 0].min(), limits[:, 1].max()
+    edges = np.linspace(low - 0.4 * (high - low), high + 0.4 * (high - low), 61)
+    for epoch in last:
         final = epoch == last[-1]
         ax.hist(
             values[epoch],
@@ -71,7 +75,6 @@ def close_up(ax: Axes, margins: pd.DataFrame, colours: dict[int, str], rho: floa
             histtype="stepfilled" if final else "step",
             color=colours[epoch],
             alpha=0.8 if final else 1,
-            ls=dashes,
             lw=0 if final else 1.3,
             label=f"epoch {epoch:,}",
         )
@@ -104,7 +107,7 @@ def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Fig
         rf"(a) Margins of the training set, $\lambda$ = {run['weight_decay']:g}, "
         f"init {run['init_scale']:g}"
     )
-    middle.set_title("(b) The last snapshots, closer")
+    middle.set_title("(b) The last two snapshots, closer")
     right.set_title(r"(c) Course of $\rho$")
     about = ""
     if one.empty:
