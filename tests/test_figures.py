@@ -429,6 +429,18 @@ def test_figure8_last_is_red_and_rho_is_the_mean():
     np.testing.assert_allclose(data.values - data.baseline, peak, atol=1e-12)
 
 
+def test_figure8_closer_shows_the_last_two_snapshots_wherever_they_lie():
+    margins = margins_of(0)
+    margins.loc[margins["epoch"] == EPOCHS, "margin"] += 5e-3  # rho fell, so the margins grew
+    closer = figure8.draw(run(0), margins).axes[1]
+    low, high = closer.get_xlim()
+    shown = margins[margins["replicate"] == 0].groupby("epoch")["margin"]
+    for epoch in SNAPSHOTS[-2:]:
+        assert shown.get_group(epoch).between(low, high).mean() > 0.99
+    labels = [text.get_text() for text in closer.get_legend().get_texts()]
+    assert labels[:-1] == [f"epoch {epoch:,}" for epoch in SNAPSHOTS[-2:]]
+
+
 def test_figure8_without_margins():
     figure = figure8.draw(run(0, diverged=[0, 1, 2]), margins_of(0, diverged=[0, 1, 2]))
     assert "every replicate diverged" in words(figure)

@@ -24,7 +24,6 @@ from squareloss.figures import style
 
 INIT, DECAY = 0.9, 0.001
 OVERLAP = 1.7  # height of a histogram, in distances between two
-CLOSE_UP = 2  # last snapshots shown on their own scale
 
 
 def keep(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
@@ -58,10 +57,10 @@ def ridges(ax: Axes, margins: pd.DataFrame, colours: dict[int, str]) -> None:
 
 
 def close_up(ax: Axes, margins: pd.DataFrame, colours: dict[int, str], rho: float) -> None:
-    """Densities of the last snapshots on a scale of their own, and where interpolation is."""
+    """Densities of the last two snapshots on a scale of their own, and where interpolation is."""
     values = {epoch: rows["margin"].to_numpy() for epoch, rows in margins.groupby("epoch")}
-    last = list(colours)[-CLOSE_UP:]
-    # All of the last one, and most of the one before, which may lie elsewhere.
+    last = list(colours)[-2:]
+    # Nearly all of the last, and most of the one before, which may lie elsewhere.
     ranges = [(values[last[-1]], 0.002), *((values[epoch], 0.1) for epoch in last[:-1])]
     limits = np.array([np.quantile(v, [tail, 1 - tail]) for v, tail in ranges])
     low, high = limits[:, 0].min(), limits[:, 1].max()
