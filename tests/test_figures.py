@@ -36,6 +36,7 @@ from squareloss.figures import (
     figure_randomlabels,
     figure_readings,
     figure_sgdnoise,
+    figure_size,
     figure_verdicts,
     generalization,
     hits,
@@ -84,7 +85,7 @@ def run(seed, replicates=3, diverged=(), classes=2, **point):
     """
     rng = np.random.default_rng(seed)
     parts, settings = [], {name: point.pop(name) for name in TRAINED if name in point}
-    point = ({"recipe": "-".join(settings.values())} if settings else {}) | point
+    point = ({"recipe": "-".join(map(str, settings.values()))} if settings else {}) | point
     trained = TRAINED | settings
     for replicate in range(replicates):
         part = pd.DataFrame({"epoch": range(EPOCHS + 1)}).assign(replicate=replicate)
@@ -842,3 +843,42 @@ def test_precision_is_compared_replicate_by_replicate():
     few = figure_precision.tabulate(table[table["replicate"] < 3]).text.astype(str)
     assert few.apply(lambda column: column.str.contains(r"\(ratio [^,]*\)")).any(axis=None)
     assert not few.apply(lambda column: column.str.contains("nan")).any(axis=None)
+
+
+def test_sizes_are_compared_with_what_the_paper_prints():
+    table = pd.concat(
+        [
+            run(i, replicates=1, decay=decay, width=width, n=n)
+            for i, (width, n, decay) in enumerate(
+                (width, n, decay)
+                for width in (0.25, 1.0)
+                for n in (1000, 10000)
+                for decay in (0, 1e-3)
+            )
+        ],
+        ignore_index=True,
+    )
+    figure = figure_size.draw(table)
+    assert_labelled(figure)
+    assert len(figure.axes) == 8
+    assert "width 0.25, N = 10,000, batches of 128" in words(figure)
+    rho, margin, spread = figure.axes[:3]
+    assert [rho.lines[0].get_ydata()[0], spread.lines[0].get_ydata()[0]] == [500, 1e-4]
+    assert [line.get_ydata()[0] for line in margin.lines[:2]] == [0.002, 0.005]
+
+    made = figure_size.tabulate(table)
+    assert len(made.numbers) == len(made.text) - 1 == 8
+    paper = made.text.iloc[0].tolist()
+    assert paper[:7] == ["the paper", *[""] * 3, "500", "0.002 to 0.005", "0.0001"]
+    last = table[table["epoch"].eq(EPOCHS)]
+    for row in made.numbers.to_dict("records"):
+        same = last[(last[figure_size.BY] == [row[name] for name in figure_size.BY]).all(axis=1)]
+        assert row["rho"] == same["rho"].item()
+        assert row["nc3_least"] == row["nc3_largest"] == same["nc3"].item()
+    assert made.text.iloc[1][["width", "N", r"$\lambda$"]].tolist() == ["1", "10,000", "0.001"]
+    assert " to " not in "".join(made.text.iloc[1:].to_numpy().ravel())
+
+    several = pd.concat([run(0, n=1000), run(1, n=2000)], ignore_index=True)
+    rho = several[several["epoch"].eq(EPOCHS) & several["n_train"].eq(1000)]["rho"]
+    cell = figure_size.tabulate(several).text.set_index("N").loc["1,000", r"Product norm $\rho$"]
+    assert cell == f"{rho.median():.3g} ({rho.min():.3g} to {rho.max():.3g})"

@@ -9,15 +9,21 @@ from matplotlib.ticker import StrMethodFormatter
 
 from squareloss.figures import style
 
+COLUMNS = 4
+
 
 @dataclass(frozen=True)
 class Panel:
-    """One quantity against the epoch."""
+    """One quantity against the epoch.
+
+    `printed`: what the paper prints of it, none, a number or the ends of a range.
+    """
 
     column: str
     title: str
     label: str
     log: bool = False
+    printed: tuple[float, ...] = ()
 
 
 ERRORS = (
@@ -43,7 +49,7 @@ def draw(
     title: str,
     note: str = "",
 ) -> Figure:
-    """One panel a quantity and one curve a combination of the columns `by`.
+    """One panel a quantity, four in a row, and one curve a combination of the columns `by`.
 
     `label` takes the values of `by` and gives the curve's name. The table's runs must not differ in
     anything else. Where `by` has lambda, the runs without it are dashed, in the colour of their
@@ -52,11 +58,16 @@ def draw(
     style.check_sweep(table, *by)
     partners = [name for name in by if name != "weight_decay"] or by
     groups = [key for key, _ in table.groupby(partners, sort=False)]
-    figure = style.canvas(2.7 * len(panels) + 2, 3.3)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for ax, panel in zip(axes, panels, strict=True):
+    wide, high = min(len(panels), COLUMNS), -(-len(panels) // COLUMNS)
+    figure = style.canvas(2.7 * wide + 2, 2.6 * high + 0.7)
+    axes = figure.subplots(high, wide, squeeze=False)
+    for ax, panel in zip(axes.flat, panels, strict=True):
         if panel.log:
             ax.set_yscale("log")
+        if len(panel.printed) == 2:
+            ax.axhspan(*panel.printed, color="0.5", alpha=0.25, lw=0)
+        for value in panel.printed:
+            ax.axhline(value, color="0.3", ls=":", lw=1)
         for key, run in table.groupby(by, sort=False):
             names = dict(zip(by, key, strict=True))
             partner = tuple(names[name] for name in partners)
@@ -75,7 +86,7 @@ def draw(
         ax.set_xlim(-0.12, table["epoch"].max() * 1.3)
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         ax.set(title=panel.title, ylabel=panel.label, xlabel="epoch")
-    axes[-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
     figure.suptitle(title)
     replicates = style.replicates(table, *(name for name in by if name in style.SIGNS))
     style.foot(figure, made_from, replicates, style.LOG_AXES, note)
