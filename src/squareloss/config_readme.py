@@ -24,7 +24,7 @@ answered by one line that names the key. Editors that know JSON Schema complete 
 | `long.yaml` | the paper's 1,000 epochs, sixteen replicates, at a quarter of the width |
 | `readings.yaml` | readings of what the paper leaves open, beside its numbers |
 | `precision.yaml` | the precisions of training, compared |
-| `paper-one.yaml` | Figures 3 and 8 at the paper's full size, and what size changes: one replicate |
+| `paper-one.yaml` | Figures 3 and 8 at the paper's size, and what that changes: one replicate |
 """
 # Where a model's keys stand, and a heading.
 PLACES = {
