@@ -18,7 +18,7 @@ from squareloss.metrics import used as used_module
 from squareloss.metrics.collapse import class_means, collapse
 from squareloss.metrics.layerwise import layerwise
 from squareloss.metrics.rank import distance, layer_metrics
-from squareloss.metrics.used import used_shares
+from squareloss.metrics.used import used_by_images, used_shares
 from squareloss.tables.collapse import COLLAPSE
 from squareloss.tables.layers import COLLAPSE as LAYER_COLLAPSE
 from squareloss.tables.layers import LAYERS
@@ -264,7 +264,7 @@ def test_what_inputs_use_of_dense_layers_by_brute_force(first, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     weights = [torch.randn(shape, generator=generator) for shape in weight_shapes(layers, 1, 9)]
     x = torch.randn(3, 1, 9, 9, generator=generator).repeat(20, 1, 1, 1)
-    shares = used_shares(layers, weights, (), x)
+    shares = used_shares(layers, weights, (), x, used_by_images(layers, x))
     inputs = [x, *activations(layers, weights, x)]
     for layer, h, weight, share in zip(layers, inputs, weights, shares, strict=False):
         if isinstance(layer, Conv):
@@ -276,9 +276,10 @@ def test_what_inputs_use_of_dense_layers_by_brute_force(first, monkeypatch):
         assert share == pytest.approx(((w @ kept.T) ** 2).sum() / (w**2).sum())
         assert 0 < share < 1
     monkeypatch.setattr(used_module, "BATCH", 7)
-    assert used_shares(layers, weights, (), x)[1:] == pytest.approx(shares[1:])
+    in_parts = used_by_images(layers, x)
+    assert used_shares(layers, weights, (), x, in_parts) == pytest.approx(shares, nan_ok=True)
     gone = [torch.full_like(weight, math.nan) for weight in weights]
-    assert all(math.isnan(share) for share in used_shares(layers, gone, (), x))
+    assert all(math.isnan(share) for share in used_shares(layers, gone, (), x, in_parts))
 
 
 def with_singular_values(rng, s, rows, columns):

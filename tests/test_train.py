@@ -17,9 +17,10 @@ from squareloss.architecture import build
 from squareloss.data.split import write_split
 from squareloss.errors import UserError
 from squareloss.evaluate import square_loss, targets
-from squareloss.extract import extract_block, snapshot_rows
+from squareloss.extract import Images, extract_block, layers_of, snapshot_rows
 from squareloss.landscape import POSITIONS, arc_rows
 from squareloss.layers import forward
+from squareloss.metrics.used import used_by_images
 from squareloss.snapshots import Snapshot, open_snapshots
 from squareloss.spec import Schedule, canonical_json, read_spec
 from squareloss.tables.history import HISTORY
@@ -404,7 +405,8 @@ def test_a_negative_top_scalar_is_the_same_network_with_its_last_layer_negated(s
     labels = torch.from_numpy(split.train_labels)
     plus = Snapshot(weights, 2.0, updates, updates, [])
     minus = Snapshot([*weights[:-1], -weights[-1]], -2.0, updates, updates, [])
-    rows = [snapshot_rows(s, s, spec, split, labels, x, test_x, delta=0.05) for s in (plus, minus)]
+    images = Images(x, test_x, used_by_images(layers_of(spec, split.classes), x))
+    rows = [snapshot_rows(s, s, spec, split, labels, images, delta=0.05) for s in (plus, minus)]
     for table in ("margins", "collapse", "layers", "bounds"):
         for a, b in zip(rows[0][table], rows[1][table], strict=True):
             for name in a:

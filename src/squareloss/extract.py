@@ -7,14 +7,14 @@
 import argparse
 import math
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from squareloss.architecture import build, weight_shapes
+from squareloss.architecture import Layer, build, weight_shapes
 from squareloss.data.split import Split, inputs, read_split
 from squareloss.device import Settings, choose_device, first_line, say
 from squareloss.errors import UserError, run_stage
@@ -24,7 +24,7 @@ from squareloss.metrics.layerwise import layerwise
 from squareloss.metrics.lead import lead
 from squareloss.metrics.measures import measures
 from squareloss.metrics.rank import distance, layer_metrics
-from squareloss.metrics.used import used_shares
+from squareloss.metrics.used import used_by_images, used_shares
 from squareloss.snapshots import Snapshot, open_snapshots
 from squareloss.spec import RunSpec, read_spec
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
@@ -35,24 +35,37 @@ CPU = torch.device("cpu")
 Rows = dict[str, list[dict[str, Any]]]
 
 
+class Images(NamedTuple):
+    """What a block is trained and tested on, and what `used_by_images` finds in the former."""
+
+    train: Tensor  # (N, channels, side, side) float32
+    test: Tensor
+    used: Tensor | None
+
+
+def layers_of(spec: RunSpec, classes: int) -> tuple[Layer, ...]:
+    """The layers of a run's network."""
+    recipe = spec.recipe
+    return build(recipe.network, classes, recipe.width, recipe.downsample)
+
+
 def snapshot_rows(
     snapshot: Snapshot,
     start: Snapshot,
     spec: RunSpec,
     split: Split,
     labels: Tensor,
-    train_x: Tensor,
-    test_x: Tensor,
+    images: Images,
     delta: float,
 ) -> Rows:
     """Rows of every metric table for one snapshot, without `replicate` and `epoch`.
 
     `start` is the snapshot of epoch 0, `labels` those trained on. `delta` is the probability with
-    which a bound may fail. What passes images through the network is computed where `labels`,
-    `train_x` and `test_x` are; what looks at weights alone, on the CPU.
+    which a bound may fail. What passes images through the network is computed where `labels`
+    and `images` are; what looks at weights alone, on the CPU.
     """
-    recipe = spec.recipe
-    layers = build(recipe.network, split.classes, recipe.width, recipe.downsample)
+    layers = layers_of(spec, split.classes)
+    train_x, test_x, used_directions = images
     device = train_x.device
     network = snapshot.to(device)
     f_v, h = network.outputs(layers, train_x)
@@ -63,7 +76,7 @@ def snapshot_rows(
     collapsed = layerwise(
         layers, weights, network.running, (train_x, labels), (test_x, test_labels)
     )
-    used = used_shares(layers, weights, network.running, train_x)
+    used = used_shares(layers, weights, network.running, train_x, used_directions)
     return {
         MARGINS.name: [
             {
@@ -109,7 +122,7 @@ def snapshot_rows(
                 delta=delta,
             ),
             train_error=error(f_v, labels),
-            covered=split.classes == 2 and recipe.normalization != "bn",
+            covered=split.classes == 2 and spec.recipe.normalization != "bn",
         ),
     }
 
@@ -118,9 +131,7 @@ def missing_snapshot(spec: RunSpec, classes: int, train_x: Tensor) -> Snapshot:
     """A network whose weights are all NaN, for the epochs a diverged replicate did not reach: every
     measure of it is NaN by the same code.
     """
-    recipe = spec.recipe
-    layers = build(recipe.network, classes, recipe.width, recipe.downsample)
-    shapes = weight_shapes(layers, *train_x.shape[1:3])
+    shapes = weight_shapes(layers_of(spec, classes), *train_x.shape[1:3])
     weights = [torch.full(shape, math.nan) for shape in shapes]
     undefined = [math.nan] * len(weights)
     return Snapshot(weights, math.nan, undefined, undefined, running=[])
@@ -139,6 +150,7 @@ def extract_block(
         torch.from_numpy(x).contiguous(memory_format=torch.channels_last).to(device)
         for x in inputs(split, spec.recipe.images)
     )
+    images = Images(train_x, test_x, used_by_images(layers_of(spec, split.classes), train_x))
     rows: Rows = {table.name: [] for table in METRICS}
     wanted = [(r, e) for r in spec.replicates for e in spec.recipe.snapshot_epochs()]
     with open_snapshots(snapshots_path) as snapshots:
@@ -155,7 +167,7 @@ def extract_block(
             )
             if len(snapshot.weights[-1]) != split.classes:
                 raise UserError(OTHER_DATA)
-            found = snapshot_rows(snapshot, start, spec, split, labels, train_x, test_x, delta)
+            found = snapshot_rows(snapshot, start, spec, split, labels, images, delta)
             for name, table in found.items():
                 rows[name] += [row | {"replicate": replicate, "epoch": epoch} for row in table]
     return rows

@@ -30,6 +30,7 @@ ERRORS = (
     Panel("train_error", "Training error", "training error (share)"),
     Panel("test_error", "Test error", "test error (share)"),
 )
+LOSS = Panel("train_loss", "Training loss", "training loss (without penalty)", log=True)
 RHO = Panel("rho", r"Product norm $\rho$", r"$\rho$", log=True)
 NC1 = Panel("nc1", "NC1: variability collapse", r"$\mathrm{Tr}(\Sigma_W \Sigma_B^{+})$", log=True)
 
@@ -64,10 +65,7 @@ def draw(
     for ax, panel in zip(axes.flat, panels, strict=True):
         if panel.log:
             ax.set_yscale("log")
-        if len(panel.printed) == 2:
-            ax.axhspan(*panel.printed, color="0.5", alpha=0.25, lw=0)
-        for value in panel.printed:
-            ax.axhline(value, color="0.3", ls=":", lw=1)
+        style.printed(ax, panel.printed, ls=":")
         for key, run in table.groupby(by, sort=False):
             names = dict(zip(by, key, strict=True))
             partner = tuple(names[name] for name in partners)

@@ -63,10 +63,9 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
             row: dict[str, float] = {"weight_decay": decay, "init_scale": init}
             cells = []
             for column, *_ in QUANTITIES:
-                values = run[column]
-                ends = {"median": values.median(), "least": values.min(), "largest": values.max()}
+                ends, cell = style.spanned(run[column])
                 row |= {f"{column}_{name}": value for name, value in ends.items()}
-                cells.append("{median:.3g} ({least:.3g} to {largest:.3g})".format(**ends))
+                cells.append(cell)
             numbers.append(row | {"replicates": len(run)})
             text.append(["this study", f"{decay:g}", f"{init:g}", *cells])
     head = ["source", r"$\lambda$", "initialisation", *(q.label for q in QUANTITIES)]
@@ -75,10 +74,7 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 
 def panel(ax: Axes, found: pd.DataFrame, quantity: Quantity, decays: list[float]) -> None:
     """One quantity against the initialisation scale."""
-    if len(quantity.printed) == 2:
-        ax.axhspan(*quantity.printed, color="0.5", alpha=0.25, lw=0)
-    for value in quantity.printed:
-        ax.axhline(value, color="0.3", ls="--", lw=1, label="the paper")
+    style.printed(ax, quantity.printed, ls="--", label="the paper")
     for decay, colour, shift in zip(
         decays, (style.BLUE, style.ORANGE), (-0.006, 0.006), strict=False
     ):

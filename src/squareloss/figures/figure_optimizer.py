@@ -12,8 +12,6 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import courses
 
-LOSS = courses.Panel("train_loss", "Training loss", "training loss (without penalty)", log=True)
-
 
 def name(optimizer: str, batch: int, rate: float) -> str:
     """A run in the legend."""
@@ -25,7 +23,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     return courses.draw(
         table,
         made_from,
-        panels=(LOSS, courses.ERRORS[1], courses.RHO, courses.NC1),
+        panels=(courses.LOSS, courses.ERRORS[1], courses.RHO, courses.NC1),
         by=["optimizer", "batch_size", "learning_rate"],
         label=name,
         title="From SGD in small batches to gradient descent",

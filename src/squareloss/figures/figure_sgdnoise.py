@@ -21,7 +21,7 @@ PANELS = (
         log=True,
     ),
     courses.Panel("margin_spread", "Spread of the margins", "sd / mean of the margins", log=True),
-    courses.Panel("train_loss", "Training loss", "training loss (without penalty)", log=True),
+    courses.LOSS,
 )
 
 

@@ -14,7 +14,7 @@ their range if there are several.
 import pandas as pd
 from matplotlib.figure import Figure
 
-from squareloss.figures import courses
+from squareloss.figures import courses, style
 from squareloss.figures.courses import Panel
 from squareloss.figures.hits import MARGINS, RHO, SPREAD
 from squareloss.figures.style import Tabulation
@@ -25,8 +25,8 @@ PANELS = (
     Panel("rho", r"Product norm $\rho$", r"$\rho$", log=True, printed=(RHO,)),
     Panel("mean_margin", "Mean margin", r"mean of $y_n f_n$", log=True, printed=MARGINS),
     Panel("margin_sd", "Spread of the margins", "sd of $y_n f_n$", log=True, printed=(SPREAD,)),
-    Panel("train_loss", "Training loss", "training loss (without penalty)", log=True),
-    Panel("test_error", "Test error", "test error (share)"),
+    courses.LOSS,
+    courses.ERRORS[1],
     courses.NC1,
     Panel("nc3", "NC3: self-duality", r"$\|W/\|W\| - M^\top/\|M\|\|$"),
     Panel("stable_rank", "Stable rank", "stable rank, mean over $k<L$"),
@@ -41,31 +41,20 @@ def name(width: float, n_train: int, batch_size: int, weight_decay: float) -> st
 
 
 def tabulate(table: pd.DataFrame) -> Tabulation:
-    """One row a size and lambda, the largest first: each quantity at the last epoch."""
-    columns = [panel.column for panel in PANELS]
-    groups = last_epoch(table).groupby(BY)[columns]
-    middle, low, high = (
-        stat.sort_index(ascending=False) for stat in (groups.median(), groups.min(), groups.max())
-    )
-    ends = {"": middle, "_least": low, "_largest": high}
-    numbers = pd.concat([stat.add_suffix(end) for end, stat in ends.items()], axis="columns")
-    text = pd.DataFrame(
-        {
-            panel.title: [
-                f"{m:.3g}" + (f" ({a:.3g} to {b:.3g})" if a < b else "")
-                for m, a, b in zip(*(stat[panel.column] for stat in ends.values()), strict=True)
-            ]
-            for panel in PANELS
-        },
-        index=middle.index,
-    ).reset_index()
-    text[["n_train", "batch_size"]] = text[["n_train", "batch_size"]].map("{:,}".format)
-    text[["width", "weight_decay"]] = text[["width", "weight_decay"]].map("{:g}".format)
-    printed = {p.title: " to ".join(f"{value:g}" for value in p.printed) for p in PANELS}
-    text = pd.concat([pd.DataFrame([{"width": "the paper"} | printed]), text]).fillna("")
-    text = text[[*BY, *printed]]
-    head = {"n_train": "N", "batch_size": "batch size", "weight_decay": r"$\lambda$"}
-    return Tabulation(numbers.reset_index(), text.rename(columns=head))
+    """One row a size and lambda: each quantity at the last epoch, and first what is printed."""
+    printed = [" to ".join(f"{value:g}" for value in panel.printed) for panel in PANELS]
+    numbers, text = [], [["the paper", "", "", "", *printed]]
+    for key, run in last_epoch(table).groupby(BY):
+        row, cells = dict(zip(BY, key, strict=True)), []
+        for panel in PANELS:
+            ends, cell = style.spanned(run[panel.column])
+            row |= {f"{panel.column}_{name}": value for name, value in ends.items()}
+            cells.append(cell)
+        numbers.append(row)
+        width, n_train, batch_size, decay = key
+        text.append([f"{width:g}", f"{n_train:,}", f"{batch_size}", f"{decay:g}", *cells])
+    head = ["width", "N", "batch size", r"$\lambda$", *(panel.title for panel in PANELS)]
+    return Tabulation(pd.DataFrame(numbers), pd.DataFrame(text, columns=head))
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:

@@ -216,6 +216,21 @@ def nothing(ax: Axes, why: str = "no finite values\n(every replicate diverged)")
     ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color="0.4")
 
 
+def printed(ax: Axes, values: Sequence[float], **line: Any) -> None:
+    """What the paper prints of a quantity, across a panel: a number, or a range's two ends."""
+    if len(values) == 2:
+        ax.axhspan(*values, color="0.5", alpha=0.25, lw=0)
+    for value in values:
+        ax.axhline(value, color="0.3", lw=1, **line)
+
+
+def spanned(values: pd.Series) -> tuple[dict[str, float], str]:
+    """Median, least and largest value, and the same as a cell of a table."""
+    ends = {"median": values.median(), "least": values.min(), "largest": values.max()}
+    several = " ({least:.3g} to {largest:.3g})" if len(values) > 1 else ""
+    return ends, ("{median:.3g}" + several).format(**ends)
+
+
 def power(value: float) -> str:
     """A number as math text with its power of ten, e.g. 1.09 x 10^-4."""
     if not np.isfinite(value):

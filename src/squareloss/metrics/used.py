@@ -21,31 +21,43 @@ def used_shares(
     weights: Sequence[Tensor],
     running: Sequence[tuple[Tensor, Tensor]],
     x: Tensor,
+    of_images: Tensor | None,
 ) -> list[float]:
     """Share of each layer's ||W||_F^2 in the directions that its inputs use, for the images `x`.
 
-    `x`: (N, channels, side, side) float32. NaN for convolutions, and for what is not finite.
+    `x`: (N, channels, side, side) float32; `of_images`: `used_by_images` of the same. NaN for
+    convolutions, and for what is not finite.
     """
     squares: dict[int, Tensor] = {}
     for part in x.split(BATCH):
         h = part
         with torch.no_grad():
             for k, after in enumerate(activations(layers, weights, part, running)):
-                if isinstance(layers[k], Linear):
+                if k > 0 and isinstance(layers[k], Linear):
                     h = h.flatten(1).double()
                     squares[k] = squares.get(k, 0) + h.T @ h
                 h = after
+    used = {k: in_use(sums)[1] for k, sums in squares.items() if sums.isfinite().all()}
+    if of_images is not None:
+        used[0] = of_images
     return [
-        used_share(weight.double(), squares[k]) if k in squares else nan
+        used_share(weight.double(), used[k]) if k in used else nan
         for k, weight in enumerate(weights)
     ]
 
 
-def used_share(weight: Tensor, squares: Tensor) -> float:
-    """The share for one layer (out, in), `squares` (in, in) the sum of h h^T over its inputs h."""
-    if not squares.isfinite().all():
-        return nan
-    _, used = in_use(squares)
+def used_by_images(layers: Sequence[Layer], x: Tensor) -> Tensor | None:
+    """Directions (p, k) float64 that the images use as inputs of a dense first layer, else None.
+
+    They are the same for every network on these images, and for 3,072 pixels take seconds.
+    """
+    if not isinstance(layers[0], Linear):
+        return None
+    return in_use(sum(h.T @ h for h in (part.flatten(1).double() for part in x.split(BATCH))))[1]
+
+
+def used_share(weight: Tensor, used: Tensor) -> float:
+    """The share for one layer (out, in), whose inputs use the directions `used` (in, k)."""
     return ((weight @ used).norm() / weight.norm()).square().item()
 
 
