@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import io
 import json
+import re
 import shutil
 import tarfile
 import threading
@@ -191,6 +192,49 @@ def test_runs_of_other_settings_are_named_with_the_difference(published, study, 
     other = study.model_copy(update={"seed": 3, "delta": 0.1})
     reasons = set().union(*fetching.fetch(str(published), clone, other).values())
     assert reasons == {"seed is 2022 there and 3 here", "delta is 0.05 there and 0.1 here"}
+
+
+def with_data(study, **dataset):
+    """The study with its data set changed."""
+    changed = study.datasets["mnist-parity"].model_copy(update=dataset)
+    return study.model_copy(update={"datasets": study.datasets | {"mnist-parity": changed}})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"source": "digits"}, "datasets.mnist-parity.source is mnist5k there and digits here"),
+        ({"n_test": 20}, "datasets.mnist-parity.n_test is 40 there and 20 here"),
+        (
+            {"classes": ((3,), (8,))},
+            "datasets.mnist-parity.classes is ((0, 2, 4, 6, 8), (1, 3, 5, 7, 9)) there and "
+            "((3,), (8,)) here",
+        ),
+        ({"root": "elsewhere"}, None),
+    ],
+)
+def test_runs_of_other_data_are_left_out(published, study, clone, change, reason):
+    """The name of the data set is the same; where its files lie is no difference."""
+    differing = fetching.fetch(str(published), clone, with_data(study, **change))
+    assert set().union(*differing.values()) == ({reason} if reason else set())
+    assert bool(contents(clone)) == (reason is None)
+
+
+def test_runs_of_data_with_another_content_are_left_out(finished, published, study, clone):
+    """Prepared here from other files by the same config, as where a mirror has other images."""
+    shutil.copytree(finished / "results/tiny/data", clone / "results/tiny/data")
+    [split] = (clone / "results/tiny/data").rglob("*.safetensors")
+    assert (
+        fetching.fetch(str(published), shutil.copytree(clone, clone.parent / "same"), study) == {}
+    )
+    split.write_bytes(b"other images")
+    differing = fetching.fetch(str(published), clone, study)
+    assert len(differing) == 2
+    assert all(
+        re.fullmatch(rf"{split.relative_to(clone)} is sha256:\w+ there and sha256:\w+ here", reason)
+        for reasons in differing.values()
+        for reason in reasons
+    )
 
 
 def test_only_the_runs_that_differ_are_left_out(finished, published, study, clone):

@@ -597,6 +597,20 @@ def test_a_claim_is_supported_contradicted_and_left_open(name):
         assert judge(one, few).loc[0, "verdict"] == "not decided"
 
 
+def test_equal_changes_of_rank_count_for_neither_side():
+    """Of 0.3 with lambda and without, from means whose differences are not the same in binary."""
+    table = ranks(0, 0, 0, 0)
+    ranked = table["rank_1e-2"].notna()
+    large = table["batch_size"] == 32
+    for decay, (of_small, of_large) in {True: (93.8, 94.1), False: (93.6, 93.9)}.items():
+        rows = ranked & ((table["weight_decay"] > 0) == decay)
+        table.loc[rows, "rank_1e-2"] = np.where(large[rows], of_large, of_small)
+    assert 94.1 - 93.8 != 93.9 - 93.6
+    row = judge([CLAIMS["rank-control"]], {"figure_lowrank": table}).loc[0]
+    assert row[["median", "holding", "agreeing_for", "agreeing_against"]].tolist() == [0, 0, 0, 0]
+    assert row["verdict"] == "not decided"
+
+
 def study_tables(name):
     """Whether all tables that a claim reads are aggregates of the study's runs."""
     return all({"train_error", "epoch"} <= {*table} for table in CASES[name][0].values())

@@ -552,6 +552,20 @@ def test_courses_draw_one_curve_a_run_with_its_values():
     assert "made up" in words(figure)
 
 
+@pytest.mark.parametrize("count", [1, 4, 5, 7])
+def test_courses_draw_any_number_of_panels(count):
+    figure = courses.draw(run(0), "", (courses.RHO,) * count, ["weight_decay"], "{}".format, "All")
+    assert len(figure.axes) == count
+    assert sum(ax.get_legend() is not None for ax in figure.axes) == 1
+
+
+def test_a_cell_of_a_table_is_of_the_replicates_that_did_not_diverge():
+    nan = float("nan")
+    assert style.spanned(pd.Series([3.0, nan, 1.0]))[1] == "2 (1 to 3)"
+    assert style.spanned(pd.Series([3.0, nan]))[1] == "3"
+    assert style.spanned(pd.Series([nan, nan]))[1] == "n/a"
+
+
 @pytest.mark.parametrize("name", [n for n, a in catalog.figures().items() if a.reads == ("table",)])
 def test_every_figure_of_one_table_draws_one_run_and_its_foot(name):
     """Those that compare runs draw the one all the same."""
@@ -875,6 +889,7 @@ def test_sizes_are_compared_with_what_the_paper_prints():
         same = last[(last[figure_size.BY] == [row[name] for name in figure_size.BY]).all(axis=1)]
         assert row["rho_median"] == same["rho"].item()
         assert row["nc3_least"] == row["nc3_largest"] == same["nc3"].item()
+        assert row["replicates"] == 1
     assert made.text.iloc[-1][["width", "N", r"$\lambda$"]].tolist() == ["1", "10,000", "0.001"]
     assert " to " not in "".join(made.text.iloc[1:].to_numpy().ravel())
 

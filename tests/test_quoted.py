@@ -108,7 +108,13 @@ def test_a_query_that_cannot_be_answered_is_named(results, query, part):
 
 
 @pytest.mark.parametrize(
-    "text", ["<!--= counts small -->1", "1<!--=-->", "<!--= a\nb -->1<!--=-->"]
+    "text",
+    [
+        "<!--= counts small -->1",
+        "1<!--=-->",
+        "<!--= a\nb -->1<!--=-->",
+        "<!--= counts small -->1, and then\n\n<!--= counts small -->1<!--=-->",
+    ],
 )
 def test_a_comment_needs_its_partner(results, text):
     with pytest.raises(UserError, match="partner"):

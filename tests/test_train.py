@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 
 from squareloss.architecture import build
-from squareloss.data.split import write_split
+from squareloss.data.split import inputs, write_split
 from squareloss.errors import UserError
 from squareloss.evaluate import square_loss, targets
 from squareloss.extract import Images, extract_block, layers_of, snapshot_rows
@@ -310,6 +310,22 @@ def test_a_run_that_is_infinite_from_the_start_is_extracted_too(tmp_path, split,
     assert len(rows["layers"]) == 4 * 3 * len(spec.recipe.snapshot_epochs())
     assert all(math.isnan(row["nc1"]) for row in rows["collapse"])
     assert all(math.isnan(row["distance"]) for row in rows["layers"])
+
+
+def test_what_is_used_of_a_dense_first_layer_is_what_the_training_images_use(
+    tmp_path, split, make_spec
+):
+    spec = make_spec(network="mlp", replicates=(0,))
+    run_cli(tmp_path, spec, split)
+    rows = extract_block(spec, str(tmp_path / "snapshots.safetensors"), split, delta=0.05)
+    x = inputs(split, spec.recipe.images)[0].reshape(len(split.train_labels), -1)
+    _, s, directions = np.linalg.svd(x.astype(np.float64))
+    kept = directions[: len(s)][s > 1e-2 * s.max()]
+    with open_snapshots(str(tmp_path / "snapshots.safetensors")) as snapshots:
+        w = snapshots.get(0, 3).weights[0].double().numpy()
+    [share] = [r["used_share"] for r in rows["layers"] if (r["layer"], r["epoch"]) == (1, 3)]
+    assert share == pytest.approx(((w @ kept.T) ** 2).sum() / (w**2).sum())
+    assert 0 < share < 0.9
 
 
 def test_extraction_with_the_data_of_another_run_is_one_line(tmp_path, split, make_spec):

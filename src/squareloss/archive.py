@@ -5,7 +5,7 @@
 An archive is a folder, to be put wherever files can be read from: `squareloss.fetch` takes its runs
 into another clone. It holds one file a run and block, `recipe=cnn6/.../block=0.tar.xz`, with the
 parts of the run (`squareloss.merge`) under the paths that they have in a clone, and Snakemake's
-record of each beside it; and `archive.json`, a `Manifest`. The same results make the same bytes.
+record of each beside it; and `archive.json`, a `Manifest`. The same clone makes the same bytes.
 """
 
 import argparse
@@ -13,10 +13,11 @@ import tarfile
 from pathlib import Path
 from typing import Final, Literal
 
+from pydantic import Field
 from tqdm import tqdm
 
 from squareloss import records, sweep
-from squareloss.config import Study
+from squareloss.config import Dataset, Study
 from squareloss.configfiles import read
 from squareloss.errors import UserError, run_stage
 from squareloss.files import checksum, whole
@@ -43,6 +44,7 @@ class Manifest(Strict):
 
     format: Literal[1] = 1
     study: str
+    datasets: dict[str, Dataset] = Field({}, description="as in the config, but where they lie")
     runs: dict[str, Packed]  # by run and block, recipe=.../block=0
 
 
@@ -58,7 +60,8 @@ def jobs(study: Study) -> dict[str, RunSpec]:
 def pack(clone: Path, parts: list[str], path: Path) -> None:
     """Write parts of a clone and their records to `path`, whole or not at all.
 
-    Nothing of when and by whom is in it, so that equal parts make equal files.
+    Nothing of who packed it and when is in it, so that equal parts with equal records, which have
+    the times of the jobs, make equal files.
     """
     with whole(path) as temporary, tarfile.open(temporary, "w:xz", preset=PRESET) as tar:
         for part in sorted(parts):
@@ -104,7 +107,8 @@ def archive(study: Study, clone: Path, folder: Path, weights: bool = True) -> Ma
             size=path.stat().st_size,
             sha256=checksum(path),
         )
-    manifest = Manifest(study=study.study, runs=packed)
+    datasets = {name: one.model_copy(update={"root": ""}) for name, one in study.datasets.items()}
+    manifest = Manifest(study=study.study, datasets=datasets, runs=packed)
     with whole(folder / MANIFEST) as temporary:
         temporary.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     there = {folder / one.file for one in packed.values()}

@@ -4,7 +4,7 @@
 
 The source is a folder that `squareloss.archive` made, or the address where its files lie: any web
 server, or a bucket that is open to read. A run is taken if what made it is what the study here asks
-for: the same settings and the same code. The others are named with the difference, and Snakemake
+for: the same settings, data and code. The others are named with the difference, and Snakemake
 trains them as if there were no archive. What is here never changes.
 """
 
@@ -59,10 +59,11 @@ def opener(source: str) -> Opener:
 
 def manifest(open_file: Opener, source: str, study: Study) -> Manifest:
     """What an archive says that it holds. Raises `UserError` unless it is one of `study`."""
-    with open_file(MANIFEST) as file:
-        text = file.read()
     try:
-        found = Manifest.model_validate_json(text)
+        with open_file(MANIFEST) as file:
+            found = Manifest.model_validate_json(file.read())
+    except HTTPException as error:
+        raise UserError(f"{MANIFEST}: the transfer broke off ({error}); fetch again") from None
     except ValueError:
         raise UserError(
             f"FROM={source}: {MANIFEST} is not what this version of squareloss writes"
@@ -105,18 +106,40 @@ def unpack(open_file: Opener, packed: Packed, clone: Path) -> None:
     local.unlink()
 
 
-def differences(clone: Path, parts: tuple[str, ...], spec: RunSpec, study: Study) -> set[str]:
-    """In what settings and code of unpacked parts differ from what the study here asks for."""
+def differences(
+    clones: merge.Clones, parts: tuple[str, ...], spec: RunSpec, study: Study
+) -> set[str]:
+    """In what unpacked parts differ from what the study here asks for: settings, code, data.
+
+    Data are compared where they have been prepared here.
+    """
     asked = merge.settings_of_spec(json.loads(canonical_json(spec))) | {"delta": study.delta}
     here = {key: str(value) for key, value in asked.items()}
-    there = merge.settings(clone, list(parts))
+    there = merge.settings(clones.source, list(parts))
     for key in there:
         if key.startswith("code of "):
             here[key] = merge.code_here(key)
+        elif (clones.target / key).is_file():
+            here[key] = merge.checksum_here(clones.target / key)
     return {
         f"{key} is {merge.shown(values)} there and {here[key]} here"
         for key, values in there.items()
         if key in here and values != {here[key]}
+    }
+
+
+def data_differences(name: str, held: Manifest, study: Study) -> set[str]:
+    """In what the archive's data set of this name differs from that of the study here.
+
+    Its title is no difference, nor is where its files lie.
+    """
+    if name not in held.datasets:  # of an archive that does not say
+        return set()
+    there, here = held.datasets[name].model_dump(), study.datasets[name].model_dump()
+    return {
+        f"datasets.{name}.{key} is {value} there and {here[key]} here"
+        for key, value in there.items()
+        if key not in ("title", "root") and value != here[key]
     }
 
 
@@ -148,7 +171,8 @@ def fetch(source: str, target: Path, study: Study) -> dict[str, set[str]]:
         with tempfile.TemporaryDirectory(dir=target / ".snakemake", prefix="fetch-") as folder:
             clones = merge.Clones(Path(folder), target)
             unpack(open_file, packed, clones.source)
-            reasons = differences(clones.source, packed.parts, spec, study)
+            reasons = differences(clones, packed.parts, spec, study)
+            reasons |= data_differences(spec.recipe.dataset, held, study)
             lacking, own = merge.missing(clones, {run: list(packed.parts)})
             if own:
                 reasons = {"it was trained here too"}

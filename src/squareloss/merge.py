@@ -121,7 +121,7 @@ def differences(clones: Clones, study: str, parts: list[str]) -> list[str]:
         if key.startswith("code of "):  # what Snakemake would compare with
             ours[key] = {code_here(key)}
         elif (clones.target / key).is_file():
-            ours[key] = {_checksum(clones.target / key)}
+            ours[key] = {checksum_here(clones.target / key)}
     return [
         f"{key} is {shown(values - ours[key])} there and {shown(ours[key])} here"
         for key, values in sorted(theirs.items())
@@ -246,7 +246,8 @@ def code_here(key: str) -> str:
 
 
 @cache
-def _checksum(path: Path) -> str:
+def checksum_here(path: Path) -> str:
+    """The checksum of a file, as Snakemake records it."""
     return f"sha256:{checksum(path)}"
 
 

@@ -35,7 +35,8 @@ from squareloss.files import whole
 from squareloss.readable import markdown_table, number
 from squareloss.tables.runs import RUN, last_epoch, read_runs
 
-MARKED = re.compile(r"(<!--= (?P<query>[^\n]*?) -->).*?(<!--=-->)", re.DOTALL)
+# No other comment stands between the two: one that nothing closes would take all up to the next.
+MARKED = re.compile(r"(<!--= (?P<query>[^\n]*?) -->)(?:(?!<!--=).)*(<!--=-->)", re.DOTALL)
 STRAY = re.compile(r"<!--=.*?-->")
 # Markdown takes a line that begins with a comment for HTML, and ends the paragraph before it.
 LEADING = re.compile(r"^<!--=.*?-->.+$", re.MULTILINE)
@@ -43,9 +44,9 @@ LEADING = re.compile(r"^<!--=.*?-->.+$", re.MULTILINE)
 
 def spread(values: pd.Series) -> str:
     """Median and its exact 95% interval, that from six values on; NaN is left out."""
-    finite = values.dropna()
-    low, high = median_interval(finite.to_numpy())
-    middle = number(finite.median())
+    present = values.dropna()
+    low, high = median_interval(present.to_numpy())
+    middle = number(present.median())
     return middle if math.isnan(low) else f"{middle} ({number(low)} to {number(high)})"
 
 

@@ -62,7 +62,9 @@ def draw(
     wide, high = min(len(panels), COLUMNS), -(-len(panels) // COLUMNS)
     figure = style.canvas(2.7 * wide + 2, 2.6 * high + 0.7)
     axes = figure.subplots(high, wide, squeeze=False)
-    for ax, panel in zip(axes.flat, panels, strict=True):
+    for ax in axes.flat[len(panels) :]:
+        ax.remove()
+    for ax, panel in zip(axes.flat, panels, strict=False):
         if panel.log:
             ax.set_yscale("log")
         style.printed(ax, panel.printed, ls=":")

@@ -1,11 +1,11 @@
-"""Sections 3.2, 5.1 and 6.2: numbers that the paper prints, beside ours.
+"""Sections 3.5, 5.1 and 6.2: numbers that the paper prints, beside ours.
 
 ρ, mean margin, standard deviation of the margins and test accuracy at the last epoch, against the
 initialisation scale, with and without weight decay. Dots are single replicates, lines join their
 medians. Dashed, or as a band: what the paper prints. On log axes what is below 1e-9, or negative,
 is drawn there.
 
-To compare: Section 3.2 says that the largest margin is about 0.002 and that ρ is in the order of
+To compare: Section 3.5 says that the largest margin is about 0.002 and that ρ is in the order of
 500, Section 5.1 that margins are about 0.005, and Figure 10 that their standard deviation is about
 1e-4 with weight decay and essentially zero without. The test accuracies of Figure 5 are in a
 picture.

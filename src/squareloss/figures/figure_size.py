@@ -1,16 +1,18 @@
 """Size: what the paper's width and N change.
 
 The same quantities against the epoch for the paper's network and its number of images, for a part
-of either, and for a part of both, with λ and without (dashed). Dotted, or as a band: what the paper
-prints.
+of either, and for a part of both, with λ and without (dashed). Fewer images come with smaller
+batches, so that an epoch has steps enough: what N changes is what the two change together. Dotted,
+or as a band: what the paper prints.
 
-To compare: Section 3.2 has ρ in the order of 500 and a largest margin of about 0.002, Section 5.1
+To compare: Section 3.5 has ρ in the order of 500 and a largest margin of about 0.002, Section 5.1
 margins of about 0.005, and Figure 10 their standard deviation of about 1e-4 with λ.
 
 The table: first what the paper prints, then the median over the replicates at the last epoch, and
 their range if there are several.
 """
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -50,7 +52,7 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
             ends, cell = style.spanned(run[panel.column])
             row |= {f"{panel.column}_{name}": value for name, value in ends.items()}
             cells.append(cell)
-        numbers.append(row)
+        numbers.append(row | {"replicates": int(np.isfinite(run["rho"]).sum())})
         width, n_train, batch_size, decay = key
         text.append([f"{width:g}", f"{n_train:,}", f"{batch_size}", f"{decay:g}", *cells])
     head = ["width", "N", "batch size", r"$\lambda$", *(panel.title for panel in PANELS)]

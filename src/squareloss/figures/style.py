@@ -40,7 +40,7 @@ LATEX = str.maketrans(
         "±": r"$\pm$",
     }
 )
-LOG_AXES = "On log axes: the mean, and thin lines for the replicates."
+LOG_AXES = "On log axes: the mean of what is positive, and thin lines for the replicates."
 
 
 def use_style() -> None:
@@ -225,10 +225,11 @@ def printed(ax: Axes, values: Sequence[float], **line: Any) -> None:
 
 
 def spanned(values: pd.Series) -> tuple[dict[str, float], str]:
-    """Median, least and largest value, and the same as a cell of a table."""
+    """Median, least and largest of the finite values, and the same as a cell of a table."""
+    values = values[np.isfinite(values)]
     ends = {"median": values.median(), "least": values.min(), "largest": values.max()}
     several = " ({least:.3g} to {largest:.3g})" if len(values) > 1 else ""
-    return ends, ("{median:.3g}" + several).format(**ends)
+    return ends, ("{median:.3g}" + several).format(**ends) if len(values) else "n/a"
 
 
 def power(value: float) -> str:
