@@ -97,8 +97,8 @@ def equilibrium_error(table: pd.DataFrame) -> pd.Series:
 
 @claim(
     "eq7-equilibrium",
-    "Eq. 7, Lemma 1, Eq. 8",
-    "rho -> mu / (M + lambda_eff), of which Eq. 8's gap to interpolation follows",
+    "Eq. 7",
+    "rho -> mu / (M + lambda_eff)",
     within=0.01,
     because=NOISE,
     limit=True,
@@ -130,7 +130,7 @@ def gap(table: pd.DataFrame, **run: object) -> pd.Series:
 @claim(
     "lemma1-decay-costs",
     "Lemma 1",
-    "lambda > 0 leaves a gap to interpolation that lambda = 0 does not",
+    "lambda > 0 leaves a larger distance to interpolation than lambda = 0",
     above=0,
     because="a difference",
     premise=FITTED,

@@ -63,7 +63,7 @@ def rho_falls(figure8: pd.DataFrame) -> pd.Series:
 @claim(
     "mu-rises",
     "Section 3.5, Figure 3",
-    "the loss decreases with mu increasing",
+    "lambda > 0: the loss decreases with mu increasing",
     above=1,
     because="a ratio",
     premise=FITTED,
@@ -77,7 +77,7 @@ def rise_of_mu(figure3: pd.DataFrame) -> pd.Series:
 @claim(
     "sigma-falls",
     "Section 3.5, Figure 3",
-    "the loss decreases with sigma decreasing",
+    "lambda > 0: the loss decreases with sigma decreasing",
     below=1,
     because="a ratio",
     premise=FITTED,
@@ -125,7 +125,7 @@ def share_of_sigma(figure3: pd.DataFrame) -> pd.Series:
 @claim(
     "decay-matters-late",
     "Section 3.5, after Eq. 11",
-    "lambda is relevant in the final phase only",
+    "lambda moves rho more in the final phase than until the data are fitted",
     above=0,
     because="a difference",
     premise=FITTED,

@@ -126,7 +126,7 @@ claim_of_settled(
 claim_of_settled(
     "theorem2-line",
     "Section 3.3, Figure 2",
-    "the valley is curved: the straight way between two solutions leaves it",
+    "the valley is curved (our reading of it): the straight way between two solutions leaves it",
     "line_loss",
     "largest loss on the line between the same two solutions",
     above=1e-3,
@@ -145,7 +145,7 @@ claim_of_settled(
 claim_of_settled(
     "zero-loss-above",
     "Section 3.3",
-    "with increasing rho there is a continuum of zero-loss minima",
+    "at a larger rho there are zero-loss minima",
     "loss_above",
     "least loss found at 1.1 / mu",
     below=1e-10,
@@ -172,7 +172,7 @@ claim_of_settled(
 claim_of_settled(
     "inseparable-start-dies",
     "Section 3.5",
-    "a small start with mu <= lambda rho goes back to rho = 0",
+    "a small start with mu <= lambda rho goes back to rho = 0, and stays there",
     "inseparable_growth",
     "largest |rho| of gradient descent from rho = 0.01 with mu < 0, over that of the start",
     below=1 + 1e-6,

@@ -40,7 +40,7 @@ def with_decay(figure_lowrank: pd.DataFrame) -> pd.DataFrame:
 @claim(
     "rank-batch",
     "Section 6.1",
-    "smaller batches give lower rank",
+    "lambda > 0: smaller batches give lower rank",
     above=0,
     because="a difference",
     premise=TRAINED,
@@ -52,8 +52,8 @@ def rank_over_batches(figure_lowrank: pd.DataFrame) -> pd.Series:
 
 @claim(
     "rank-learning-rate",
-    "Section 6.1",
-    "larger learning rates give lower rank",
+    "Galanti et al. 2022, for Section 6.1",
+    "lambda > 0: larger learning rates give lower rank",
     below=0,
     because="a difference",
     premise=TRAINED,
@@ -93,7 +93,7 @@ def control(figure_lowrank: pd.DataFrame) -> pd.Series:
 @claim(
     "rank-falls-cnn",
     "Section 6.1",
-    "lambda > 0: the layers become of low rank in the paper's own setting",
+    "lambda > 0: the layers' stable rank falls in the paper's own setting",
     below=1,
     because="a ratio",
     premise=FITTED,
@@ -157,7 +157,7 @@ def speed_ratio(minibatch: pd.DataFrame) -> pd.Series:
 @claim(
     "eq53-rank",
     "Section 6.1, after Eq. 53",
-    "the norm of a layer's SGD updates reflects its rank",
+    "the norm of a layer's SGD updates reflects its rank (as we read it: grows with it)",
     above=0,
     because="no relation is 0",
     premise=TRAINED,
