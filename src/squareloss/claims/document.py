@@ -56,8 +56,8 @@ a comparison means what the paper says of it.
 
 Thresholds were fixed before the results and have a reason each. Measures are those of the last
 epoch unless said otherwise; tables and columns are in [tables.md](tables.md). Eq. 6 and Lemma 4 are
-measured on small problems at every step: in the study's runs rho settles within an epoch or two, and
-`history` has one row an epoch at the most, so that a difference of rows is no rho_dot.
+measured on small problems at every step: in the study's runs rho settles within an epoch or two,
+and `history` has one row an epoch at the most, so that a difference of rows is no rho_dot.
 """
 FIGURES_HEADING = """## Figures of these statements
 
