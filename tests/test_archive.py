@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import http.client
 import http.server
 import io
 import json
@@ -353,6 +354,15 @@ def test_what_is_no_archive_is_one_line(finished, published, address, tmp_path):
         assert "Traceback" not in done.stderr
     with pytest.raises(UserError, match="holds the study tiny, and the config is that of paper"):
         fetching.fetch(str(published), fresh, read([CONFIG[0]]))
+
+
+def test_a_transfer_that_breaks_off_in_the_list_is_one_line(study):
+    class Broken(io.BytesIO):
+        def read(self, *_):
+            raise http.client.IncompleteRead(b"{", 100)
+
+    with pytest.raises(UserError, match=r"archive\.json: the transfer broke off .*; fetch again"):
+        fetching.manifest(lambda _: Broken(), "", study)
 
 
 def test_an_archive_replaces_its_own_files_and_no_others(finished, study, tmp_path):

@@ -44,7 +44,7 @@ class Manifest(Strict):
 
     format: Literal[1] = 1
     study: str
-    datasets: dict[str, Dataset] = Field({}, description="as in the config, but where they lie")
+    datasets: dict[str, Dataset] = Field(default_factory=dict)  # by name, without their folders
     runs: dict[str, Packed]  # by run and block, recipe=.../block=0
 
 

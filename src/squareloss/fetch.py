@@ -114,17 +114,13 @@ def differences(
     Data are compared where they have been prepared here.
     """
     asked = merge.settings_of_spec(json.loads(canonical_json(spec))) | {"delta": study.delta}
-    here = {key: str(value) for key, value in asked.items()}
     there = merge.settings(clones.source, list(parts))
-    for key in there:
-        if key.startswith("code of "):
-            here[key] = merge.code_here(key)
-        elif (clones.target / key).is_file():
-            here[key] = merge.checksum_here(clones.target / key)
+    here = {key: {str(value)} for key, value in asked.items()}
+    here |= merge.found_here(clones.target, there)
     return {
-        f"{key} is {merge.shown(values)} there and {here[key]} here"
+        f"{key} is {merge.shown(values)} there and {merge.shown(here[key])} here"
         for key, values in there.items()
-        if key in here and values != {here[key]}
+        if key in here and values != here[key]
     }
 
 

@@ -18,6 +18,7 @@ import json
 import re
 import shutil
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -117,11 +118,7 @@ def differences(clones: Clones, study: str, parts: list[str]) -> list[str]:
     theirs = settings(clones.source, parts)
     outputs = records.outputs(clones.target)
     ours = settings(clones.target, [output for output in outputs if _study(output) == study])
-    for key in theirs:
-        if key.startswith("code of "):  # what Snakemake would compare with
-            ours[key] = {code_here(key)}
-        elif (clones.target / key).is_file():
-            ours[key] = {checksum_here(clones.target / key)}
+    ours |= found_here(clones.target, theirs)
     return [
         f"{key} is {shown(values - ours[key])} there and {shown(ours[key])} here"
         for key, values in sorted(theirs.items())
@@ -237,7 +234,16 @@ def settings_of_spec(spec: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def code_here(key: str) -> str:
+def found_here(target: Path, keys: Iterable[str]) -> Settings:
+    """What the target has for those keys that name code, or data that are prepared there.
+
+    It is what Snakemake would compare with.
+    """
+    found = {key: {_code(key)} for key in keys if key.startswith("code of ")}
+    return found | {key: {_checksum(target / key)} for key in keys if (target / key).is_file()}
+
+
+def _code(key: str) -> str:
     """The digest of the code here, for a key like "code of train, networks.cnn6"."""
     try:
         return code(*key.removeprefix("code of ").split(", ")).rpartition(": ")[2]
@@ -246,7 +252,7 @@ def code_here(key: str) -> str:
 
 
 @cache
-def checksum_here(path: Path) -> str:
+def _checksum(path: Path) -> str:
     """The checksum of a file, as Snakemake records it."""
     return f"sha256:{checksum(path)}"
 

@@ -284,7 +284,7 @@ def parameters_ratio(
     """Parameter count's bound (constant 1) over that of Eq. 16 with Eq. 12's logarithm."""
     figures = (figure3, figure6, figure7)
     ratio = least_ratio("eq16_eq12", ["parameters"], *figures)
-    return ratio.where(networks("max_norm", *figures) < 1 + 1e-6)
+    return ratio.where(networks("max_norm", *figures) < 1 + 1e-6)  # 1 as float32 rounds it
 
 
 @claim(
