@@ -39,8 +39,8 @@ class Images(NamedTuple):
     """What a block is trained and tested on, and what `used_by_images` finds in the former."""
 
     train: Tensor  # (N, channels, side, side) float32
-    test: Tensor
-    used: Tensor | None
+    test: Tensor  # (M, channels, side, side) float32
+    used: Tensor | None  # (pixels, k) float64, for a dense first layer
 
 
 def layers_of(spec: RunSpec, classes: int) -> tuple[Layer, ...]:
