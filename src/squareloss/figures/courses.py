@@ -82,6 +82,9 @@ def draw(
                 marker="o" if only_snapshots(run, panel.column) else "",
                 ms=3,
             )
+        bottom, top = ax.get_ylim()
+        if not panel.log and table[panel.column].min() >= 0:  # as mean - sd may not be
+            ax.set_ylim(bottom=max(bottom, -0.02 * top))
         ax.set_xscale("symlog", linthresh=1)  # shows epoch 0
         ax.set_xlim(-0.12, table["epoch"].max() * 1.3)
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
