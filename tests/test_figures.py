@@ -559,6 +559,18 @@ def test_courses_draw_any_number_of_panels(count):
     assert sum(ax.get_legend() is not None for ax in figure.axes) == 1
 
 
+def test_courses_show_no_negative_errors_where_the_band_has_them():
+    table = run(0)
+    late, one = table["epoch"] > 10, table["replicate"] == 0
+    for unfitted, lowest in ((1, 0.0), (-1, -1.0)):
+        table.loc[late & one, "test_error"] = unfitted
+        table.loc[late & ~one, "test_error"] = 0.0  # mean - sd is -0.24, or -0.91
+        figure = courses.draw(table, "", courses.ERRORS, ["weight_decay"], "{}".format, "Errors")
+        bottom, top = figure.axes[1].get_ylim()
+        assert top > 0.9
+        assert lowest - 0.1 < bottom < lowest + 0.1
+
+
 def test_a_cell_of_a_table_is_of_the_replicates_that_did_not_diverge():
     nan = float("nan")
     assert style.spanned(pd.Series([3.0, nan, 1.0]))[1] == "2 (1 to 3)"

@@ -5,7 +5,6 @@ were at the start, but for the normalisation, which shrinks them in step with al
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import nan
 
 import torch
@@ -31,11 +30,13 @@ def used_shares(
     """
     squares: dict[int, Tensor] = {}
     for part in x.split(BATCH):
+        h = part
         with torch.no_grad():
-            for k, (h, _) in enumerate(pairwise(activations(layers, weights, part, running)), 1):
-                if isinstance(layers[k], Linear):
+            for k, after in enumerate(activations(layers, weights, part, running)):
+                if k > 0 and isinstance(layers[k], Linear):
                     h = h.flatten(1).double()
                     squares[k] = squares.get(k, 0) + h.T @ h
+                h = after
     used = {k: in_use(sums)[1] for k, sums in squares.items() if sums.isfinite().all()}
     if of_images is not None:
         used[0] = of_images

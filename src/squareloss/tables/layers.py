@@ -41,8 +41,8 @@ LAYERS = Table(
             "used_share",
             "float64",
             "1",
-            "share of ||W_k||^2 in directions that hold over 1e-4 of the largest mean square of "
-            "its inputs; NaN for convolutions",
+            "share of ||W_k||^2 in directions that hold over 1e-4 of the largest variance of its "
+            "inputs; NaN for convolutions",
         ),
     ),
 )
