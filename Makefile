@@ -77,7 +77,7 @@ fetch-results: .venv/installed ## take them instead of training: make fetch-resu
 # Only names that the config allows for a study: STUDY=../x would delete what lies elsewhere. The
 # shell reads STUDY from its environment, so that nothing in it is taken for a command.
 export STUDY
-reference: ## what of a finished study is kept in git: make reference STUDY=cpu
+reference: ## what of a finished study is kept in git: make reference STUDY=long
 	@case "$$STUDY" in ''|reference|[!A-Za-z0-9]*|*[!A-Za-z0-9_.-]*) false;; *) test -d "results/$$STUDY/figures";; esac || \
 	  { echo "STUDY=$$STUDY: not the name of a study below results/ that has figures" >&2; exit 1; }
 	rm -rf "results/reference/$$STUDY"

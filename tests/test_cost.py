@@ -136,7 +136,7 @@ def test_the_sum_over_recipes_is_the_study(study):
 
 
 def test_overlays_merge_as_snakemake_merges_them():
-    for overlay in ("config/demo.yaml", "config/cpu.yaml", "config/readings.yaml"):
+    for overlay in ("config/demo.yaml", "config/long.yaml", "config/readings.yaml"):
         base, over = (yaml.safe_load((ROOT / name).read_text()) for name in [*PAPER, overlay])
         ours = configfiles.merged(base, over)
         update_config(base, over)  # in place

@@ -310,13 +310,13 @@ def test_reference_touches_nothing_outside_its_folder(clone, study):
 
 def test_reference_keeps_a_study(clone):
     for name in ("figures/a.png", "claims/c.md", "runs/r"):
-        (clone / "results/cpu" / name).parent.mkdir(parents=True, exist_ok=True)
-        (clone / "results/cpu" / name).touch()
-    old = clone / "results/reference/cpu/figures/old.png"
+        (clone / "results/long" / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / "results/long" / name).touch()
+    old = clone / "results/reference/long/figures/old.png"
     old.parent.mkdir(parents=True)
     old.touch()
-    assert make(clone, "reference", "STUDY=cpu").returncode == 0
-    kept = [p for p in (clone / "results/reference/cpu").rglob("*") if p.is_file()]
+    assert make(clone, "reference", "STUDY=long").returncode == 0
+    kept = [p for p in (clone / "results/reference/long").rglob("*") if p.is_file()]
     assert sorted(path.name for path in kept) == ["a.png", "c.md"]
 
 

@@ -20,7 +20,6 @@ answered by one line that names the key. Editors that know JSON Schema complete 
 | file | study |
 |---|---|
 | `demo.yaml` | every figure from real training in minutes on two cores |
-| `cpu.yaml` | CIFAR-10 in an hour or two of two cores |
 | `long.yaml` | the paper's 1,000 epochs, sixteen replicates, at a quarter of the width |
 | `readings.yaml` | readings of what the paper leaves open, beside its numbers |
 | `precision.yaml` | the precisions of training, compared |
