@@ -108,6 +108,17 @@ def test_the_spectral_complexity_of_a_network_from_its_matrices():
     assert torch.isfinite(forward(layers, weights, torch.ones(1, 2, 9, 9).double())[0]).all()
 
 
+def test_of_a_dense_network_the_images_numbers_count_as_units():
+    layers = (Linear(100), Linear(2))
+    weights = [torch.ones(shape) for shape in weight_shapes(layers, 3, 32)]
+    assert widest(layers, weights, 32) == 3 * 32 * 32
+
+
+def test_the_spectral_norm_of_a_layer_with_one_input_is_its_norm():
+    weight = torch.tensor([[3.0], [4.0]])
+    assert spectral_norm(Linear(2), weight, 1) == pytest.approx(5)
+
+
 def test_patches_that_do_not_overlap_are_used_once():
     assert overlap((Conv(4, stride=3), Conv(4, stride=3), Linear(2)), 32) == 1
     assert overlap((Conv(4), Conv(4, stride=2), Linear(2)), 1000) == pytest.approx(9, rel=1e-2)

@@ -20,8 +20,7 @@ from squareloss.metrics.layerwise import layerwise
 from squareloss.metrics.rank import distance, layer_metrics
 from squareloss.metrics.used import used_by_images, used_shares
 from squareloss.tables.collapse import COLLAPSE
-from squareloss.tables.layers import COLLAPSE as LAYER_COLLAPSE
-from squareloss.tables.layers import LAYERS
+from squareloss.tables.layers import AFTER_LAYER, LAYERS
 
 
 def orthonormal(rng, rows, columns):
@@ -250,6 +249,14 @@ def test_collapse_by_layer_on_test_images_by_brute_force(conv_net):
     assert by_layer[0][-1].shape == (60, 3)
 
 
+def test_no_test_image_is_nearest_to_a_class_without_a_training_image(conv_net):
+    layers, weights, ((images, labels), test) = conv_net
+    train = (images, labels.clamp(max=1))
+    for row in layerwise(layers, weights, (), train, test):
+        assert math.isnan(row["nearest_mean_error"]) and math.isnan(row["test_nearest_mean_error"])
+        assert row["test_nc1_trace"] > 0
+
+
 def test_collapse_by_layer_of_diverged_networks_is_nan(conv_net):
     layers, weights, (train, test) = conv_net
     weights = [torch.full_like(w, math.nan) for w in weights]
@@ -305,7 +312,7 @@ def test_layer_metrics_of_known_singular_values():
         }
     )
     others = {"layer", "update_norm", "step_norm", "distance", "used_share"}
-    others |= {f"{prefix}{name}" for prefix in ("", "test_") for name, *_ in LAYER_COLLAPSE}
+    others |= {f"{prefix}{name}" for prefix in ("", "test_") for name, *_ in AFTER_LAYER}
     assert others | result.keys() == {column.name for column in LAYERS.columns}
 
 

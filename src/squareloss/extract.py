@@ -40,7 +40,7 @@ class Images(NamedTuple):
 
     train: Tensor  # (N, channels, side, side) float32
     test: Tensor  # (M, channels, side, side) float32
-    used: Tensor | None  # (pixels, k) float64, for a dense first layer
+    used: Tensor | None  # (channels * side^2, k) float64, for a dense first layer
 
 
 def layers_of(spec: RunSpec, classes: int) -> tuple[Layer, ...]:

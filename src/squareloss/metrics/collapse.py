@@ -1,8 +1,8 @@
 """The last layer: neural collapse, NC1 to NC4 (Eq. 26-27 and Section 5), and Lemma 5.
 
 `h` is always (N, p), the input of the last layer, `labels` (N,) int64, the classes trained on, and
-`means` (C, p) float64. Every class weighs the same, however many samples it has, as in the paper's
-balanced sets: label noise can leave classes of unequal size.
+`means` (C, p) float64. In NC1 to NC3 every class weighs the same, however many samples it has, as
+in the paper's balanced sets: label noise can leave classes of unequal size.
 """
 
 from math import isfinite, nan
@@ -111,8 +111,9 @@ def least_squares(h: Tensor, labels: Tensor, classes: int) -> Tensor:
     """The classifier (C, p) of least norm that fits one-hot labels, centred over the C outputs.
 
     By least squares on the features `h` (N, p), along the directions that they use. Where features
-    have collapsed it is proportional to the centred class means of equal norms, so NC3 holds; where
-    they have not, it is turned away from within-class scatter. NaN if `h` is not finite.
+    have collapsed to a simplex around a mean that is orthogonal to it, it is proportional to the
+    centred class means, and NC3 holds; scatter within the classes turns it away from them, and so
+    do other means. NaN if `h` is not finite.
     """
     if not h.isfinite().all():
         return h.new_full((classes, h.shape[1]), nan)

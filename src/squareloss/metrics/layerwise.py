@@ -1,9 +1,9 @@
 """Collapse after every layer, on training and test images.
 
-The measures are those of `metrics.collapse`, which has the last hidden layer alone, and two of the
-literature. Features are what a layer hands to the next one, flattened. Images are passed through in
-batches, and twice: once for the means, once for what varies around them. The features of an early
-layer of all images at once would fill the memory.
+The measures are those of `metrics.collapse`, which has the last hidden layer alone, and the error
+of the nearest class mean. Features are what a layer hands to the next one, flattened. Images are
+passed through in batches, and twice: once for the means, once for what varies around them. The
+features of an early layer of all images at once would fill the memory.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,9 +33,8 @@ def features_of(
 
     def batches() -> Iterator[tuple[list[Tensor], Tensor]]:
         for part, its_labels in zip(x.split(BATCH), labels.split(BATCH), strict=True):
-            with torch.no_grad():
-                found = activations(layers, weights, part, running)
-                yield [h.flatten(1).double() for h in found], its_labels
+            found = activations(layers, weights, part, running)
+            yield [h.flatten(1).double() for h in found], its_labels
 
     return batches
 
@@ -82,7 +81,9 @@ def variability(
             "nc1_trace": variances.mean().item() / between if defined else nan,
             "cdnv": cdnv(mean, variances),
             "nc2_angle_means": angle(centred(mean)),
-            "nearest_mean_error": (missed[k] / counts.sum()).item(),
+            "nearest_mean_error": (missed[k] / counts.sum()).item()
+            if centres[k].isfinite().all()
+            else nan,
         }
         rows.append(row if defined else dict.fromkeys(row, nan))
     return rows

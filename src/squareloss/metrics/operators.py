@@ -27,7 +27,7 @@ def sides(layers: Sequence[Layer], side: int) -> list[int]:
 
 def copies(layer: Layer, side: int) -> int:
     """At how many positions a layer applies its weights to an image of `side` pixels a side."""
-    return ((side - layer.kernel) // layer.stride + 1) ** 2 if isinstance(layer, Conv) else 1
+    return layer.positions(side) ** 2 if isinstance(layer, Conv) else 1
 
 
 def degrees(layers: Sequence[Layer], side: int) -> tuple[int, ...]:
@@ -69,22 +69,22 @@ def overlap(layers: Sequence[Layer], side: int) -> float:
 
 
 def spectral_norm(layer: Layer, weight: Tensor, side: int) -> float:
-    """Largest singular value of the matrix A that a layer applies, by Lanczos iteration in float64.
+    """Largest singular value of the matrix A that a layer applies, in float64.
 
-    NaN if a weight is not finite.
+    A convolution's by Lanczos iteration. NaN if a weight is not finite.
     """
     w = weight.double()
     if not w.isfinite().all():
         return torch.nan
     if not w.any():
         return 0.0  # Lanczos iteration cannot start
-    shape = (1, w.shape[1], side, side) if isinstance(layer, Conv) else (w.shape[1],)
+    if not isinstance(layer, Conv):
+        return torch.linalg.matrix_norm(w, 2).item()
+    shape = (1, w.shape[1], side, side)
 
     def gram(vector: NDArray[np.float64]) -> NDArray[np.float64]:
         """A^T A x."""
         x = torch.from_numpy(vector).reshape(shape)
-        if not isinstance(layer, Conv):
-            return (w.T @ (w @ x)).numpy()
         y = F.conv2d(x, w, stride=layer.stride)
         lost = (side - layer.kernel) % layer.stride  # pixels at the edge that no patch holds
         back = F.conv_transpose2d(y, w, stride=layer.stride, output_padding=lost)
@@ -116,7 +116,7 @@ def spectral_complexity(layers: Sequence[Layer], weights: Sequence[Tensor], side
 
 def widest(layers: Sequence[Layer], weights: Sequence[Tensor], side: int) -> int:
     """Largest number of units of a layer, the input included."""
-    units = [prod(weights[0].shape[1:2]) * side**2]
+    units = [weights[0].shape[1] * sides(layers, side)[0] ** 2]
     for layer, weight, s in zip(layers, weights, sides(layers, side), strict=True):
         units.append(copies(layer, s) * weight.shape[0])
     return max(units)

@@ -5,6 +5,7 @@ were at the start, but for the normalisation, which shrinks them in step with al
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import nan
 
 import torch
@@ -30,13 +31,11 @@ def used_shares(
     """
     squares: dict[int, Tensor] = {}
     for part in x.split(BATCH):
-        h = part
-        with torch.no_grad():
-            for k, after in enumerate(activations(layers, weights, part, running)):
-                if k > 0 and isinstance(layers[k], Linear):
-                    h = h.flatten(1).double()
-                    squares[k] = squares.get(k, 0) + h.T @ h
-                h = after
+        found = pairwise(activations(layers, weights, part, running))
+        for k, (h, _) in enumerate(found, start=1):  # the input of layer k, from 0
+            if isinstance(layers[k], Linear):
+                h = h.flatten(1).double()
+                squares[k] = squares.get(k, 0) + h.T @ h
     used = {k: in_use(sums)[1] for k, sums in squares.items() if sums.isfinite().all()}
     if of_images is not None:
         used[0] = of_images
@@ -49,7 +48,7 @@ def used_shares(
 def used_by_images(layers: Sequence[Layer], x: Tensor) -> Tensor | None:
     """Directions (p, k) float64 that the images use as inputs of a dense first layer, else None.
 
-    They are the same for every network on these images, and for 3,072 pixels take seconds.
+    They are the same for every network on these images, and take seconds for 3,072 numbers each.
     """
     if not isinstance(layers[0], Linear):
         return None
@@ -65,7 +64,7 @@ def in_use(squares: Tensor) -> tuple[Tensor, Tensor]:
     """Sums of squares (k,) along the directions (p, k) that vectors use, of `squares` (p, p).
 
     `squares` is the sum of h h^T over the vectors, finite; a direction is used that holds more than
-    `LEAST` of what the first holds. What the others hold is rounding and chance.
+    `LEAST` of what the largest holds. What the others hold is rounding and chance.
     """
     along, directions = torch.linalg.eigh(squares)
     kept = along > LEAST * along.max()

@@ -25,12 +25,20 @@ Generated from the schemas: `python -m squareloss.tables.document > docs/tables.
 
 All tables are Parquet files, long and tidy, below `results/<study>/`. Each column carries its unit,
 meaning and equation as metadata, too (`pyarrow.parquet.read_schema(path).field("rho").metadata`).
-Unit 1 is a pure number. NaN is a value that is undefined, or that of a run that diverged. Equation
-numbers are the paper's; [errata.md](errata.md) says where we read one differently.
+Unit 1 is a pure number. NaN is a value that is undefined, or that of a run that diverged; integers
+and booleans have no NaN, so that ranks are 0 then and `applies` is false. Equation numbers are the
+paper's; [errata.md](errata.md) says where we read one differently.
+
+mu, M and the margins are those of the training images, with the labels trained on. Some columns
+say what holds of weight norm with lambda on `rho_top`, as the paper has it. With batch norm `rho`
+is the last layer's norm alone. Where a recipe says `weight_decay_on: weights`, lambda acts on every
+weight, and `lambda_eff` is what it would be on `rho_top`. With `init_scale_on: rho_top` or
+`layer_norms: unit` the scale multiplies `rho_top` alone. At epoch 0 `current_lr` is the initial
+rate.
 
 In the paths, `<point>` stands for
 `recipe=<r>/wd=<wd>/init=<s>/noise=<r>/n=<N>/batch=<B>/lr=<lr>` and `<b>` for the number of a block
-of replicates. Keys of the paths are for people; the same facts are typed columns under long names:
+of replicates. Keys of the paths are for people; the same facts are typed columns under long names.
 
 ## Reading them
 
@@ -93,7 +101,8 @@ Files: `{AGGREGATE.name}/<figure>.parquet`, one for each figure that is drawn fr
 The columns of [`{HISTORY.name}`](#{HISTORY.name}), joined with those of
 [`{COLLAPSE.name}`](#{COLLAPSE.name}) and, from [`{LAYERS.name}`](#{LAYERS.name}) and
 [`{BOUNDS.name}`](#{BOUNDS.name}), with the columns below. What is computed from
-snapshots is NaN at the epochs that have none.
+snapshots is NaN at the epochs that have none. Bounds are given for every network, also for one that
+has not fitted its images or has batch norm: `{BOUNDS.name}` says which by `applies`.
 """
 
 PLAIN_HEADING = """# Tables that are not of the study's runs

@@ -85,29 +85,41 @@ SETTLED = PlainTable(
     "aggregate/settled.parquet",
     (
         REPLICATE,
-        Column("attempts", "int64", "1", "problems drawn until one ended at a critical point"),
+        Column(
+            "attempts", "int64", "1", "problems drawn, until one ended at a critical point or 8"
+        ),
         Column("weight_decay", "float64", "1", "lambda", "Eq. 1"),
         Column("rho", "float64", "1", "product norm at the end"),
         Column(
-            "gradient", "float64", "1", "norm of the gradient there, along the spheres", "Eq. 5"
+            "gradient",
+            "float64",
+            "1",
+            "norm of the gradient there, in rho and along spheres",
+            "Eq. 5",
         ),
-        Column("eq3_error", "float64", "1", "largest |<V_k, d fbar / d V_k> - fbar|", "Eq. 3"),
+        Column(
+            "eq3_error",
+            "float64",
+            "1",
+            "largest |<V_k, d fbar / d V_k> - fbar| at the start",
+            "Eq. 3",
+        ),
         Column("multiplier", "float64", "1", "nu_k at the end", "Eq. 4"),
         Column("eq9_error", "float64", "1", "largest distance of a V_k from Eq. 9", "Eq. 9"),
         Column("mu", "float64", "1", "mean margin", "Eq. 6"),
-        Column("M", "float64", "1", "mean squared margin", "Eq. 6"),
+        Column("M", "float64", "1", "mean of ||f_V||^2 / C", "Eq. 6"),
         Column("margin_spread", "float64", "1", "sd / mean of the margins", "Lemma 6"),
         Column("residual_spread", "float64", "1", "sd / mean of 1 - rho fbar_n", "Theorem 5"),
         Column(
             "residual_imbalance",
             "float64",
             "1",
-            "difference over sum of the two classes' mean 1 - rho fbar_n: nc3, by Eq. 9",
+            "difference over sum of the two classes' mean 1 - rho fbar_n: about nc3 if collapsed",
             "Theorem 5",
         ),
         *(c for c in COLLAPSE.columns if c.name in ("nc1", "nc3", "nc4")),
         *(c for c in COLLAPSE.columns if c.name.startswith("nc2") and "weights" in c.name),
-        Column("multiclass_attempts", "int64", "1", "problems drawn of three classes"),
+        Column("multiclass_attempts", "int64", "1", "problems drawn of three classes, 24 at most"),
         Column("multiclass_gradient", "float64", "1", "as `gradient`, of the last of them"),
         Column(
             "off_targets",

@@ -4,9 +4,10 @@ The paper assumes ||x|| <= 1. By homogeneity, a network on images of norm up to 
 of norm up to 1 with rho R in place of rho: `rho` in the formulas is the product norm times
 max ||x||.
 
-Every bound but two is Theorem 3 with another Rademacher complexity of the networks of product norm
-1, so that they can be compared. `bartlett` and `parameters` have forms of their own, without a
-constant in closed form; it is set to 1 here, which favours these two.
+Every bound but three is Theorem 3 with another Rademacher complexity of the networks of product
+norm 1, so that they can be compared. `bartlett` and `parameters` have forms of their own, without a
+constant in closed form; it is set to 1 here, which favours these two. `eq16_printed` has another
+logarithm.
 """
 
 from collections.abc import Callable
@@ -52,7 +53,7 @@ class Measures:
     delta: float  # probability in (0, 1) that the bound fails
     margin: float  # smallest f_y - max_(c != y) f_c of f_W on the training set
     copies: tuple[int, ...]  # positions at which each layer applies its kernel; 1 if dense
-    overlap: float  # K / (K - O): in how many patches of a layer a pixel is, at most
+    overlap: float  # K / (K - O): mean number of patches that hold a pixel, of the layer with most
     degrees: tuple[int, ...]  # from how many positions each layer takes its input
     input_share: float  # mean square norm of the largest input position, over max ||x||^2
     pools: bool  # whether a layer is followed by max-pooling
@@ -203,7 +204,7 @@ BOUNDS = {
             "eq16_printed",
             "Eq. 16 as printed",
             "Eq. 16",
-            "bound on the test error as printed",
+            "bound on the test error with the printed logarithm",
             "a bound, but its logarithm does not follow from Eq. 12",
             lambda m: bound_eq16_printed(m.norm, m.layers, m.n, m.delta),
         ),
@@ -236,7 +237,7 @@ BOUNDS = {
             "Eq. 25, dense, printed",
             "Eq. 25 as printed",
             "eq19, taken as dense: factor as printed",
-            "a theorem for dense networks",
+            "a theorem for trees and dense networks",
             bound_eq25_printed,
         ),
         Bound(
@@ -251,7 +252,7 @@ BOUNDS = {
             "theorem7",
             "Theorem 7: Eq. 16, low rank",
             "Theorem 7",
-            "eq16_eq12 with a factor sqrt(r/n) a layer",
+            "eq16_eq12, its R times sqrt(r/n) a layer, r = rank_1e-2",
             "stated without proof",
             bound_theorem7,
         ),
@@ -259,7 +260,7 @@ BOUNDS = {
             "sparse",
             "sparse, patches of pixels",
             "after Galanti et al. 2023",
-            "bound for compositionally sparse networks",
+            "bound for compositionally sparse networks; NaN with max-pooling",
             "a theorem, derived in docs/bounds.md",
             bound_sparse,
         ),
@@ -283,7 +284,7 @@ BOUNDS = {
             "bartlett",
             "Bartlett et al. 2017 (constant 1)",
             "Bartlett et al. 2017",
-            "Bartlett et al. 2017, constants 1",
+            "Bartlett et al. 2017, constants 1; NaN without zero training error",
             "a theorem, but for its constant, here 1",
             bound_bartlett,
             ramp=False,
@@ -292,7 +293,7 @@ BOUNDS = {
             "parameters",
             "parameter count (constant 1)",
             "the parameter count",
-            "number of weights, constants 1",
+            "bound by the number of weights, constants 1",
             "a theorem, but for its constant, here 1",
             bound_parameters,
             ramp=False,
