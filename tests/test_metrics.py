@@ -253,7 +253,8 @@ def test_no_test_image_is_nearest_to_a_class_without_a_training_image(conv_net):
     layers, weights, ((images, labels), test) = conv_net
     train = (images, labels.clamp(max=1))
     for row in layerwise(layers, weights, (), train, test):
-        assert math.isnan(row["nearest_mean_error"]) and math.isnan(row["test_nearest_mean_error"])
+        assert math.isnan(row["nearest_mean_error"])
+        assert math.isnan(row["test_nearest_mean_error"])
         assert row["test_nc1_trace"] > 0
 
 
