@@ -131,6 +131,9 @@ def test_collapse_against_brute_force(seed, classes, p):
     assert result["least_squares_cosine"] == pytest.approx(cosine)
     gap = best / np.sqrt((best**2).sum()) - m / np.sqrt((m**2).sum())
     assert result["nc3_least_squares"] == pytest.approx(np.sqrt((gap**2).sum()))
+    best = np.linalg.lstsq(np.array(means), np.eye(classes) - 1 / classes, rcond=1e-2)[0]
+    gap = best / np.sqrt((best**2).sum()) - m / np.sqrt((m**2).sum())
+    assert result["nc3_collapsed"] == pytest.approx(np.sqrt((gap**2).sum()))
     outside = w.T - np.array(means).T @ np.linalg.lstsq(np.array(means).T, w.T, rcond=None)[0]
     share = 1 - (outside**2).sum() / (w**2).sum()
     assert result["classifier_in_means"] == pytest.approx(share)

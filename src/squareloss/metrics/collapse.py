@@ -191,6 +191,7 @@ def collapse(h: Tensor, w_last: Tensor, labels: Tensor, predictions: Tensor) -> 
     nc1 = within_trace(residuals @ whitening(means), labels, classes) if between else nan
     nc3 = duality_gap(w_last, means)
     best = least_squares(h, labels, classes)
+    of_means = least_squares(means, torch.arange(classes, device=means.device), classes)
     return {
         "nc1": nc1,
         "nc1_per_class": nc1 / classes,
@@ -204,6 +205,7 @@ def collapse(h: Tensor, w_last: Tensor, labels: Tensor, predictions: Tensor) -> 
         "nc3": nc3,
         "nc3_squared": nc3**2,
         "nc3_least_squares": duality_gap(best, means),
+        "nc3_collapsed": duality_gap(of_means, means),
         "least_squares_cosine": ((w_last * best).sum() / w_last.norm() / best.norm()).item(),
         "classifier_in_means": in_span(w_last, means),
         "nc4": nearest_mean_disagreement(h, means, predictions),

@@ -52,6 +52,12 @@ COLLAPSE = Table(
             "over 1e-4 of their largest mean square",
         ),
         Column(
+            "nc3_collapsed",
+            "float64",
+            "1",
+            "the same if every sample had its class mean as its features",
+        ),
+        Column(
             "least_squares_cosine", "float64", "1", "cosine of W with that least-squares classifier"
         ),
         Column("classifier_in_means", "float64", "1", "share of ||W||^2 in the span of the mu_c"),
