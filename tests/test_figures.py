@@ -457,7 +457,7 @@ def test_figure9_curves_skip_epochs_without_snapshot():
         "NC1: variability collapse": ["nc1", "nc1_trace"],
         "NC2: equal norms": ["nc2_equinorm_means", "nc2_equinorm_weights"],
         "NC2: equal angles": ["nc2_angle_means", "nc2_angle_weights"],
-        "NC3: self-duality": ["nc3", "nc3_least_squares"],
+        "NC3: self-duality": ["nc3", "nc3_least_squares", "nc3_collapsed"],
         "NC4: nearest class mean": ["nc4"],
     }.items():
         # Means are drawn with markers, the replicates of a log axis without.

@@ -39,6 +39,7 @@ MEASURES = {
     "nc2_angle_weights": "NC2, angles of classifiers",
     "nc3": "NC3",
     "nc3_least_squares": "NC3 of least squares",
+    "nc3_collapsed": "NC3 of least squares, if collapsed",
     "nc4": "NC4",
     "stable_rank": "stable rank, mean over layers",
     "rank_1e-2": "rank at 1e-2, mean over layers",

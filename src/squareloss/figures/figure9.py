@@ -3,17 +3,20 @@ r"""Figure 9: neural collapse while training.
 NC1, variability within the classes relative to that between them, as Tr(Σ_W Σ_B⁺) and as the ratio
 of the traces; NC2, equal norms (standard deviation over mean) and equal angles (mean of \|cos +
 1/(C-1)\|) of the class means (red) and of the classifiers (blue); NC3, distance between normalised
-classifiers and class means, for the trained classifier and for the one that least squares finds on
-the same features; NC4, share of samples whose prediction is not that of the nearest class
-mean; and the training error, against the epoch at the snapshots. In the paper: λ = 5e-4, learning
-rate 0.067 with a stepped decay, 750 epochs, two classes.
+classifiers and class means, for the trained classifier, for the one that least squares finds on the
+same features, and for that on features all at their class means; NC4, share of samples whose
+prediction is not that of the nearest class mean; and the training error, against the epoch at the
+snapshots. In the paper: λ = 5e-4, learning rate 0.067 with a stepped decay, 750 epochs, two
+classes.
 
 To compare: all conditions fall towards 0 once the training error is 0; with SGD and λ > 0, NC1 gets
 small but not to 0. For two classes the equiangularity of the centred class means is an identity
 (always cos = -1), and so are equal norms of the means of equally large classes: the panels say so,
-and these curves are no evidence of collapse. Where both curves of NC3 agree, the trained classifier
-is the least-squares one, and NC3 stays away from 0 because the features have not collapsed: least
-squares turns the classifier away from their scatter within the classes.
+and these curves are no evidence of collapse. Where the trained classifier's NC3 is that of least
+squares, the classifier is the best for these features. How far this lies above the third curve is
+the work of their scatter within the classes, from which least squares turns the classifier away;
+what the third leaves above 0, that of the class means, whose mean is not orthogonal to their
+differences.
 
 The table: the median over the replicates at the last epoch, and the least and greatest in brackets;
 the square of NC3 too, which some authors report.
@@ -67,6 +70,7 @@ PANELS = [
         [
             ("nc3", "trained classifier", style.BLUE),
             ("nc3_least_squares", "least squares", style.ORANGE),
+            ("nc3_collapsed", "the same, if collapsed", style.GREEN),
         ],
     ),
     (
@@ -97,6 +101,7 @@ TABULATED = {
     "nc3": "NC3",
     "nc3_squared": "NC3 squared",
     "nc3_least_squares": "NC3 of least squares",
+    "nc3_collapsed": "NC3 of least squares, if collapsed",
     "least_squares_cosine": "cosine with least squares",
     "nc4": "NC4",
     "train_error": "training error",
