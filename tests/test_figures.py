@@ -35,6 +35,7 @@ from squareloss.figures import (
     figure_precision,
     figure_randomlabels,
     figure_readings,
+    figure_readings_rank,
     figure_sgdnoise,
     figure_size,
     figure_verdicts,
@@ -644,6 +645,28 @@ def test_low_rank_is_drawn_against_what_was_varied():
     assert not decay.lines
     assert "not varied by itself" in words(figure)
     assert len(figure.axes[0].get_legend().get_texts()) == 1
+
+
+def test_two_networks_trained_by_different_recipes_have_panels_of_their_own():
+    names = ["cnn6", "small-start"]
+    table = pd.concat([run(i, recipe=name) for i, name in enumerate(names)], ignore_index=True)
+    figure = figure_bounds.draw(table)
+    assert [ax.get_title(loc="left") for ax in figure.axes[::2]] == names
+
+
+def test_readings_of_rank_are_rows_in_the_order_of_the_config():
+    table = runs(recipe=["mlp10", "ten.classes"], decay=[0.0, 1e-3])
+    table.loc[table["recipe_name"] == "ten.classes", "dataset"] = "cifar10"
+    figure = figure_readings_rank.draw(table)
+    ax = figure.axes[0]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["mlp10", "ten.classes"]
+    last = finals(table)
+    means = last.groupby(["weight_decay", "recipe_name"])["rank_1e-3"].mean()
+    drawn = [artist for artist in ax.lines if artist.get_marker() == "o"]
+    for artist, decay in zip(drawn, [0.0, 1e-3], strict=True):
+        np.testing.assert_allclose(artist.get_xdata(), means.loc[decay])
+    text = figure_readings_rank.tabulate(table)
+    assert text.numbers["rank_1e-3"].tolist() == pytest.approx(means.swaplevel().sort_index())
 
 
 def test_bounds_are_ordered_and_only_of_networks_that_fit():

@@ -84,7 +84,7 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """One panel a network: bounds from the tightest down, the measured gap on top."""
-    style.check_sweep(table, "network", "width", "n_train", "batch_size")
+    style.check_sweep(table, "recipe_name", "network", "width", "n_train", "batch_size")
     rows = fitted(table)
     recipes = sorted(table["recipe_name"].unique())
     figure = style.canvas(11.5, 3.4 * len(recipes) + 0.4)

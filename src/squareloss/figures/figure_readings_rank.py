@@ -53,7 +53,7 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """A row a reading, a panel a tolerance; then the errors."""
-    style.check_sweep(table, "recipe_name", *VARIED)
+    style.check_sweep(table, "recipe_name", "dataset", "normalization", "loss", *VARIED)
     order = list(table["recipe_name"].unique())
     figure = style.canvas(11, 0.55 * len(order) + 1.7)
     axes = figure.subplots(1, len(COLUMNS), sharey=True)
