@@ -649,9 +649,16 @@ def test_low_rank_is_drawn_against_what_was_varied():
 
 def test_two_networks_trained_by_different_recipes_have_panels_of_their_own():
     names = ["cnn6", "small-start"]
-    table = pd.concat([run(i, recipe=name) for i, name in enumerate(names)], ignore_index=True)
-    figure = figure_bounds.draw(table)
+    points = [("cnn6", 1000), ("small-start", 500), ("small-start", 1000)]
+    tables = [run(i, recipe=name, n=n) for i, (name, n) in enumerate(points)]
+    figure = figure_bounds.draw(pd.concat(tables, ignore_index=True))
     assert [ax.get_title(loc="left") for ax in figure.axes[::2]] == names
+    # An N has one colour, whichever the others of a panel are.
+    of_n = [
+        {artist.get_label(): artist.get_markeredgecolor() for artist in ax.lines}
+        for ax in figure.axes[::2]
+    ]
+    assert of_n[0]["N = 1,000"] == of_n[1]["N = 1,000"] != of_n[1]["N = 500"]
 
 
 def test_readings_of_rank_are_rows_in_the_order_of_the_config():

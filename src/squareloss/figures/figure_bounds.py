@@ -44,15 +44,14 @@ def enough(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def panel(ax: Axes, rows: pd.DataFrame, order: list[str]) -> None:
-    """Every bound of every network that fits, and the measured gap, on one axis."""
-    sizes = sorted(rows["n_train"].unique())
-    for n, colour in zip(sizes, style.SERIES, strict=False):
+def panel(ax: Axes, rows: pd.DataFrame, order: list[str], colours: dict[int, str]) -> None:
+    """Every bound of every network that fits, and the measured gap, on one axis; a colour an N."""
+    for n in sorted(rows["n_train"].unique()):
         some = rows[rows["n_train"] == n]
         for y, name in enumerate(order):
             label = f"N = {n:,}" if y == 0 else None
             values = some[name][some[name] > 0]
-            ax.plot(values, [y] * len(values), "o", ms=4, mfc="none", mec=colour, label=label)
+            ax.plot(values, [y] * len(values), "o", ms=4, mfc="none", mec=colours[n], label=label)
     ax.axvline(1, color=style.RED, lw=1, ls=":", label="vacuous above 1")
     ax.set_xscale("log")
     ax.set_yticks(range(len(order)), [TITLES.get(name, "measured gap") for name in order])
@@ -60,13 +59,13 @@ def panel(ax: Axes, rows: pd.DataFrame, order: list[str]) -> None:
     ax.legend()
 
 
-def images_panel(ax: Axes, rows: pd.DataFrame, order: list[str]) -> None:
+def images_panel(ax: Axes, rows: pd.DataFrame, order: list[str], colours: dict[int, str]) -> None:
     """How many images each network's bounds would take to reach 1."""
-    for n, colour in zip(sorted(rows["n_train"].unique()), style.SERIES, strict=False):
+    for n in rows["n_train"].unique():
         some = enough(rows[rows["n_train"] == n])
         for y, name in enumerate(order):
             if name in some:
-                ax.plot(some[name], [y] * len(some), "o", ms=4, mfc="none", mec=colour)
+                ax.plot(some[name], [y] * len(some), "o", ms=4, mfc="none", mec=colours[n])
     ax.set_xscale("log")
     ax.set_xlabel("training images at which the bound would be 1")
 
@@ -87,6 +86,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     style.check_sweep(table, "recipe_name", "network", "width", "n_train", "batch_size")
     rows = fitted(table)
     recipes = sorted(table["recipe_name"].unique())
+    colours = dict(zip(sorted(table["n_train"].unique()), style.SERIES, strict=False))
     figure = style.canvas(11.5, 3.4 * len(recipes) + 0.4)
     axes = figure.subplots(len(recipes), 2, sharey="row", squeeze=False, width_ratios=[3, 2])
     for (left, right), recipe in zip(axes, recipes, strict=True):
@@ -97,8 +97,8 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
             right.set_axis_off()
             continue
         order = ["gap", *np.log(some[list(BOUNDS)]).mean().sort_values().index]
-        panel(left, some, order)
-        images_panel(right, some, order)
+        panel(left, some, order, colours)
+        images_panel(right, some, order, colours)
         left.invert_yaxis()
     deltas = ", ".join(f"{delta:g}" for delta in table["delta"].dropna().unique())
     about = (
