@@ -205,7 +205,7 @@ BOUNDS = {
             "Eq. 16 as printed",
             "Eq. 16",
             "bound on the test error with the printed logarithm",
-            "a bound, but its logarithm does not follow from Eq. 12",
+            "the paper's statement; its logarithm does not follow from Eq. 12",
             lambda m: bound_eq16_printed(m.norm, m.layers, m.n, m.delta),
         ),
         Bound(
@@ -213,7 +213,7 @@ BOUNDS = {
             "Eq. 16, log of Eq. 12",
             "Eq. 16 with the logarithm of Eq. 12",
             "eq16_printed with the logarithm of Eq. 12",
-            "a theorem",
+            "a theorem for dense networks, the paper's statement for others",
             lambda m: bound_eq16_eq12(m.norm, m.layers, m.n, m.delta),
         ),
         Bound(
@@ -237,7 +237,7 @@ BOUNDS = {
             "Eq. 25, dense, printed",
             "Eq. 25 as printed",
             "eq19, taken as dense: factor as printed",
-            "a theorem for trees and dense networks",
+            "a theorem for trees and dense networks, and above `sparse` for others",
             bound_eq25_printed,
         ),
         Bound(
@@ -245,7 +245,7 @@ BOUNDS = {
             "Eq. 25, dense, counted",
             "Eq. 25 with the copies counted",
             "eq19, taken as dense: copies counted",
-            "a theorem for dense networks",
+            "a theorem",
             bound_eq25_counted,
         ),
         Bound(
