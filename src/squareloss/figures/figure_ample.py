@@ -66,5 +66,8 @@ def draw(ample: pd.DataFrame, made_from: str = "") -> Figure:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center")
     count = ample["replicate"].nunique()
-    style.foot(figure, made_from, f"Networks of {count} random problems, delta = 0.05.")
+    about = (
+        f"Networks of {count} random problems, delta = 0.05. An error of 0 is drawn at {FLOOR:g}."
+    )
+    style.foot(figure, made_from, about)
     return figure
