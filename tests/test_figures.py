@@ -215,9 +215,22 @@ def test_figure2_loss_and_equilibrium():
     assert "speculative" in words(figure)
 
 
+def test_figure2s_table_says_how_high_the_valley_comes():
+    table = figure2.tabulate(pd.concat([arc(0.0), arc(0.001)])).numbers
+    assert table["weight_decay"].tolist() == [0.001, 0.0]
+    for i, one in enumerate((arc(0.001), arc(0.0))):
+        rho = np.linspace(0, 5000, 500_001)[:, None]
+        mu, M, lam = (one[name].to_numpy() for name in ("mu", "M", "lambda_eff"))
+        least = (1 - 2 * rho * mu + rho**2 * (M + lam)).min(0)
+        assert table["highest"][i] == pytest.approx(least.max())
+        assert table["highest_at"][i] == one["angle"].iloc[least.argmax()] == 30
+        assert table.loc[i, ["rho_first", "rho_other", "angle"]].tolist() == [480, 390, 60]
+
+
 def test_figure2_without_solutions():
     lost = arc().assign(mu=np.nan, M=np.nan, rho_trained=np.nan)
     assert "diverged" in words(figure2.draw(lost))
+    assert math.isnan(figure2.tabulate(lost).numbers["highest"][0])
 
 
 def test_figure3_means_and_bands():

@@ -10,6 +10,8 @@ valley at that angle. The circles are the two trained solutions at their own ρ.
 To compare: in the sketch the valley of small loss outside the coastline is connected. The straight
 arc need not stay in it even if the valley is connected (Theorem 2), so a barrier on the arc does
 not contradict the paper. The loss tends to 1 towards ρ = 0.
+
+The table: the arc's angle, and how high the bottom of the valley comes on it.
 """
 
 import numpy as np
@@ -21,8 +23,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from squareloss.figures import style
+from squareloss.figures.style import Tabulation
+from squareloss.readable import number
 from squareloss.theory.equilibrium import loss
 
+TITLES = {
+    "weight_decay": "λ",
+    "init_scale": "init scale",
+    "replicate": "first replicate",
+    "rho_first": "its rho",
+    "other": "second",
+    "rho_other": "rho of the second",
+    "angle": "angle between (degrees)",
+    "highest": "least loss over rho, its highest on the arc",
+    "highest_at": "at (degrees)",
+}
 LOWEST, HIGHEST = 1e-3, 2.0  # of the colour scale; the loss is 1 at rho = 0
 
 
@@ -74,10 +89,8 @@ def panel(ax: Axes, arc: pd.DataFrame) -> QuadMesh | None:
     return drawn
 
 
-def draw(landscape: pd.DataFrame, made_from: str = "") -> Figure:
-    """Draw the measured counterpart of Figure 2: one panel for each value of lambda."""
-    style.check_sweep(landscape, "weight_decay", "init_scale")
-    # Draw one arc for each run, that between its first two replicates.
+def arcs_of(landscape: pd.DataFrame) -> list[pd.DataFrame]:
+    """One arc for each run, that between its first two replicates."""
     order = {"weight_decay": False, "init_scale": True, "replicate": True, "other": True}
     ordered = landscape.sort_values(list(order), ascending=list(order.values()))
     arcs = []
@@ -85,6 +98,38 @@ def draw(landscape: pd.DataFrame, made_from: str = "") -> Figure:
         first = run.iloc[0]
         same = (run["replicate"] == first["replicate"]) & (run["other"] == first["other"])
         arcs.append(run[same])
+    return arcs
+
+
+def tabulate(landscape: pd.DataFrame) -> Tabulation:
+    """What each arc passes: a row a run, with the bottom of the valley where it is highest."""
+    rows = []
+    for arc in arcs_of(landscape):
+        mu, M, lam = (arc[name].to_numpy() for name in ("mu", "M", "lambda_eff"))
+        rho = np.maximum(mu, 0) / (M + lam)  # Eq. 7, or 0: where the loss is least over rho >= 0
+        least = np.asarray(loss(rho, mu, M, lam, classes=2))
+        top = np.argmax(np.nan_to_num(least, nan=-np.inf))
+        ends = arc.sort_values("angle")["rho_trained"].dropna().to_numpy()
+        first, other = ends if len(ends) == 2 else (np.nan, np.nan)
+        rows.append(
+            arc.iloc[0][["weight_decay", "init_scale", "replicate", "other"]].to_dict()
+            | {
+                "rho_first": first,
+                "rho_other": other,
+                "angle": arc["angle"].max(),
+                "highest": least[top],
+                "highest_at": arc["angle"].iloc[top],
+            }
+        )
+    numbers = pd.DataFrame(rows).astype({"replicate": int, "other": int})
+    text = numbers.map(lambda value: number(value) if isinstance(value, float) else str(value))
+    return Tabulation(numbers, text.rename(columns=TITLES))
+
+
+def draw(landscape: pd.DataFrame, made_from: str = "") -> Figure:
+    """Draw the measured counterpart of Figure 2: one panel for each value of lambda."""
+    style.check_sweep(landscape, "weight_decay", "init_scale")
+    arcs = arcs_of(landscape)
     figure = style.canvas(4.4 * len(arcs) + 0.8, 4.3)
     axes = figure.subplots(1, len(arcs), squeeze=False)[0]
     drawn = [panel(ax, arc) for ax, arc in zip(axes, arcs, strict=True)]
