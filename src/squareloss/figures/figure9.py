@@ -129,16 +129,16 @@ def block(part: Figure | SubFigure, table: pd.DataFrame) -> None:
         panel(ax, table, name, curves)
         ax.set_ylabel(label)
         note = IDENTITIES.get(name, "") if classes == 2 else ""
+        above = note or len(curves) > 2  # the curves leave room for the legend
         if not log:
             # Where an identity holds, rounding errors of 1e-16 must not fill the panel.
             top = max(ax.get_ylim()[1], 1e-3)
-            legend_above = note or len(curves) > 2
-            ax.set_ylim(-0.03 * top, top * (1.55 if legend_above else 1.05))
+            ax.set_ylim(-0.03 * top, top * (1.55 if above else 1.05))
         ax.text(0.03, 0.97, note, transform=ax.transAxes, va="top", size=7, color="0.3")
         if note:
             ax.legend(loc="upper left", bbox_to_anchor=(0, 0.86), ncols=2)
         elif len(curves) > 1:
-            ax.legend(loc="best" if log else "upper right")
+            ax.legend(loc="upper right" if above else "best")
 
 
 def tabulate(table: pd.DataFrame) -> Tabulation:
