@@ -35,6 +35,9 @@ def checked():
         merged = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
         if overlay:
             update_config(merged, yaml.safe_load(overlay.read_text(encoding="utf-8")))
+        for dataset in merged["datasets"].values():
+            if dataset.get("source") == "parquet":  # files that a clone does not have
+                del dataset["source"], dataset["root"]
         study = config.load(merged)
         for name in study.figures:
             source = ROOT / f"src/squareloss/figures/{name}.py"
