@@ -37,7 +37,7 @@ def checked():
             update_config(merged, yaml.safe_load(overlay.read_text(encoding="utf-8")))
         for dataset in merged["datasets"].values():
             if dataset.get("source") == "parquet":  # files that a clone does not have
-                del dataset["source"], dataset["root"]
+                dataset |= {"source": "cifar10", "root": "data/cifar10"}
         study = config.load(merged)
         for name in study.figures:
             source = ROOT / f"src/squareloss/figures/{name}.py"
