@@ -25,7 +25,7 @@ from matplotlib.ticker import NullFormatter, NullLocator
 from squareloss.figures import style
 from squareloss.figures.style import Tabulation
 from squareloss.readable import number
-from squareloss.theory.equilibrium import loss
+from squareloss.theory.equilibrium import loss, rho_equilibrium
 
 TITLES = {
     "weight_decay": "λ",
@@ -71,7 +71,7 @@ def panel(ax: Axes, arc: pd.DataFrame) -> QuadMesh | None:
         rasterized=True,
     )
     inside = mu > 0
-    equilibrium = np.where(inside, mu, np.nan) / (M + lam)
+    equilibrium = rho_equilibrium(np.where(inside, mu, np.nan), M, lam)
     label = r"$\rho_\mathrm{eq} = \mu / (M + \lambda_\mathrm{eff})$, Eq. 7"
     ax.plot(angle, equilibrium, ".-", color=style.ORANGE, ms=5, label=label)
     ax.plot(
@@ -106,7 +106,7 @@ def tabulate(landscape: pd.DataFrame) -> Tabulation:
     rows = []
     for arc in arcs_of(landscape):
         mu, M, lam = (arc[name].to_numpy() for name in ("mu", "M", "lambda_eff"))
-        rho = np.maximum(mu, 0) / (M + lam)  # Eq. 7, or 0: where the loss is least over rho >= 0
+        rho = rho_equilibrium(np.maximum(mu, 0), M, lam)  # where the loss is least over rho >= 0
         least = np.asarray(loss(rho, mu, M, lam, classes=2))
         top = np.argmax(np.nan_to_num(least, nan=-np.inf))
         ends = arc.sort_values("angle")["rho_trained"].dropna().to_numpy()
