@@ -75,6 +75,28 @@ def test_a_row_a_run(results):
     assert len(table) == 4
 
 
+def test_a_column_a_reading_and_bold_what_it_meets(results, tmp_path):
+    rows = []
+    for recipe, decay, init, replicate in np.ndindex(2, 2, 3, 2):
+        run = dict.fromkeys(RUN, 1.0) | {"recipe_name": "ab"[recipe], "weight_decay": 1e-3 * decay}
+        run |= {"init_scale": (0.9, 1, 1.3)[init], "replicate": replicate, "epoch": 5}
+        ends = {"rho": 450.0 if recipe == 0 else 45.0, "mu": 1 / 450, "mean_margin": 0.0021}
+        ends |= {"margin_sd": 1e-4 * decay, "train_error": 0.0, "test_error": 0.1 * init}
+        rows.append(run | ends)
+    (tmp_path / "small" / "aggregate").mkdir(parents=True)
+    pd.DataFrame(rows).to_parquet(tmp_path / "small" / "aggregate" / "readings.parquet")
+    lines = ask("hits small/readings", tmp_path).strip().splitlines()
+    cells = {line.split(" | ")[0]: line.strip("| ").split(" | ") for line in lines}
+    assert cells["| test"][2:] == ["a", "b"]
+    assert cells["| rho"][2:] == ["**450**", "45"]
+    assert cells["| margin"][2:] == ["**0.0021**"] * 2
+    assert cells["| no spread without decay"][2:] == ["**0**"] * 2
+    assert cells["| 0.1 trains"][2:] == ["n/a"] * 2  # there is no such run
+    assert cells["| starts nearer with decay"][2:] == ["n/a"] * 2  # all starts end alike
+    bold = [sum(row[i].startswith("**") for row in cells.values()) for i in (-2, -1)]
+    assert [int(cell) for cell in cells["| met, of 12"][-2:]] == bold
+
+
 def test_verdicts_leave_out_checks_and_other_tables(results):
     lines = ask("verdicts small figure8", results).strip().splitlines()
     assert len(lines) == 3

@@ -14,6 +14,7 @@ What can be asked for, of tables below `results/reference/<study>/`:
 - `interval ...`: the same, with the median's exact 95% interval in brackets (six replicates or
   more), or the single value.
 - `runs STUDY/FIGURE COLUMN ...`: a table with a row a run, each cell an `interval`.
+- `hits STUDY/FIGURE`: which of the paper's statements each reading meets, in bold.
 - `claim STUDY CLAIM`: what was measured of a claim, of `claims/claims.parquet`.
 - `verdicts STUDY TABLE ...`: a table of the verdicts that rest on these tables of measurements.
 - `counts STUDY`: how many statements and checks have which verdict.
@@ -31,6 +32,7 @@ import pandas as pd
 from squareloss.claims.report import MARKS, counts, measured
 from squareloss.claims.statistics import median_interval
 from squareloss.errors import UserError, run_stage
+from squareloss.figures.hits import HITS, readings
 from squareloss.files import whole
 from squareloss.readable import markdown_table, number
 from squareloss.tables.runs import RUN, last_epoch, read_runs
@@ -98,6 +100,20 @@ def runs(results: Path, place: str, *columns: str) -> str:
     return f"\n\n{markdown_table([*varied, 'fitted', *columns], rows)}\n"
 
 
+def hits(results: Path, place: str) -> str:
+    """A row a test of `figures.hits`, a column a reading: what it measures, bold if it passes."""
+    found = readings(ends(results, place))
+    rows = []
+    for hit in HITS:
+        cells = [number(hit.value(reading)) for reading in found]
+        passed = [hit.of(reading) for reading in found]
+        marked = [f"**{cell}**" if ok else cell for cell, ok in zip(cells, passed, strict=True)]
+        rows.append([hit.name, hit.paper, *marked])
+    met = [str(sum(bool(hit.of(reading)) for hit in HITS)) for reading in found]
+    head = ["test", "the paper", *(reading.name for reading in found)]
+    return f"\n\n{markdown_table(head, [*rows, [f'met, of {len(HITS)}', '', *met]])}\n"
+
+
 def claims(results: Path, study: str) -> pd.DataFrame:
     """The table of claims of a study."""
     return pd.read_parquet(results / study / "claims" / "claims.parquet")
@@ -137,6 +153,7 @@ QUERIES: dict[str, Callable[..., str]] = {
     "median": median,
     "interval": interval,
     "runs": runs,
+    "hits": hits,
     "claim": claim,
     "verdicts": verdicts,
     "counts": summary,

@@ -108,6 +108,11 @@ def _without(column: str) -> Callable[[Reading], float]:
     return lambda reading: reading.median(column, decay=False) / reading.median(column)
 
 
+def _nearer(decayed: float, free: float) -> float:
+    """A distance as a share of another; NaN where there is none that could shrink."""
+    return decayed / free if free else math.nan
+
+
 def _falls(reading: Reading) -> float:
     """The p-value of Figure 5's slope with weight decay, 1 if it rises."""
     line = reading.regression(decay=True)
@@ -145,7 +150,7 @@ HITS = [
     Hit(
         "starts nearer with decay",
         "weaker dependence on the start, Section 1: half the distance in log rho (ours)",
-        lambda r: r.apart(True) / r.apart(False),
+        lambda r: _nearer(r.apart(True), r.apart(False)),
         lambda share: share <= 0.5,
     ),
     Hit(
