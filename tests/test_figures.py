@@ -2,6 +2,7 @@
 
 import importlib
 import math
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from matplotlib.colors import same_color
 from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 from scipy.stats import t as student
+from workflow_copy import ROOT
 
 from squareloss import catalog
 from squareloss.errors import UserError
@@ -48,6 +50,7 @@ from squareloss.small import flow_rows
 from squareloss.tables.aggregate import BOUND_COLUMNS, LAYER_COLUMNS, SPREAD
 from squareloss.tables.collapse import COLLAPSE
 from squareloss.tables.history import HISTORY
+from squareloss.tables.runs import read_runs
 
 EPOCHS = 20
 SNAPSHOTS = [0, 1, 4, 20]
@@ -802,6 +805,20 @@ def test_readings_stand_beside_the_papers_numbers():
     assert len(marks) == numbers["of"].sum()
     assert marks.count("o") == numbers["met"].sum()
     assert text["met: 0.1 trains"].tolist()[:2] == ["", ""]
+
+
+def test_what_the_readings_axes_say_is_apart():
+    table = ROOT / "results/reference/readings/aggregate/figure_readings.parquet"
+    figure = figure_readings.draw(read_runs(table))
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        shown = [text for text in ax.get_xticklabels() if text.get_text()]
+        boxes = sorted((text.get_window_extent() for text in shown), key=lambda box: box.x0)
+        inside = [box for box in boxes if ax.bbox.x0 <= (box.x0 + box.x1) / 2 <= ax.bbox.x1]
+        assert len(inside) >= 2, ax.get_xlabel()
+        assert all(a.x1 < b.x0 for a, b in pairwise(inside)), ax.get_xlabel()
+    [title] = [t for t in figure.findobj(Text) if t.get_text().startswith("the paper's statements")]
+    assert title.get_window_extent().x1 <= figure.get_window_extent().x1
 
 
 def readings_of(**columns):

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from squareloss.figures import style
 from squareloss.figures.figure5 import PAPER
@@ -47,12 +48,23 @@ def panel(ax: Axes, found: list[Reading], measure: Measure) -> None:
         ax.axvspan(low, high, color=style.RED, alpha=0.25, lw=1.5)
     if measure.log:
         ax.set_xscale("log")
+        ax.xaxis.set_minor_formatter(NullFormatter())
     for y, reading in enumerate(found):
         values = measure.of(reading.at(SCALE))
         shown = values[values > 0] if measure.log else values.dropna()
         ax.plot(shown, [y] * len(shown), "o", ms=5, mfc="none", color=style.BLUE)
+    low, high = ax.get_xlim()
+    if measure.log and high < 100 * low:  # too few powers of ten to read a value by
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(lambda x, _: _short(x))
+    elif not measure.log:
+        ax.set_xlim(left=max(low, -0.02))  # a share is not below 0
     ax.set_xlabel(measure.title)
     ax.grid(axis="y", lw=0.4)
+
+
+def _short(value: float) -> str:
+    return f"{value:g}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
 
 
 def slope_panel(ax: Axes, found: list[Reading]) -> None:
@@ -65,6 +77,7 @@ def slope_panel(ax: Axes, found: list[Reading]) -> None:
             PAPER[DECAYED if decay else 0].slope, color=style.RED, lw=1.5, ls=line, alpha=0.6
         )
     ax.set_xscale("symlog", linthresh=1)
+    ax.margins(x=0.1)
     ax.set_xticks([-100, -1, 0, 1, 100], ["-100", "-1", "0", "1", "100"])
     ax.set_xlabel("slope of Figure 5\n(symlog)")
     ax.grid(axis="y", lw=0.4)
@@ -81,7 +94,7 @@ def hits_panel(ax: Axes, found: list[Reading]) -> None:
                 ax.plot(x, y, ms=5, **looks[passed])
     ax.set_xticks(range(len(HITS)), [hit.name for hit in HITS], rotation=90)
     ax.set_xlim(-0.7, len(HITS) - 0.3)
-    ax.set_title("statements of the paper: met (dot) or not (cross)")
+    ax.set_title("the paper's statements:\nmet (dot) or not (cross)")
 
 
 def tabulate(table: pd.DataFrame) -> Tabulation:

@@ -163,8 +163,8 @@ HITS = [
     Hit(
         "slope",
         "-18.968, Figure 5: its order",
-        lambda r: -r.regression(True).slope,
-        in_order_of(-PAPER[DECAYED].slope),
+        lambda r: r.regression(True).slope,
+        lambda slope: in_order_of(-PAPER[DECAYED].slope)(-slope),
     ),
     Hit(
         "no slope without decay",
