@@ -64,5 +64,6 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     axes[0].set_ylim(len(order) - 0.5, -0.5)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-    style.foot(figure, made_from, style.replicates(table, "recipe_name", *VARIED))
+    about = "Means over the replicates; lines from the least to the greatest."
+    style.foot(figure, made_from, about, style.missing(table, "recipe_name", *VARIED))
     return figure
