@@ -75,7 +75,7 @@ def test_a_row_a_run(results):
     assert len(table) == 4
 
 
-def test_a_column_a_reading_and_bold_what_it_meets(results, tmp_path):
+def test_a_column_a_reading_and_bold_what_it_meets(tmp_path):
     rows = []
     for recipe, decay, init, replicate in np.ndindex(2, 2, 3, 2):
         run = dict.fromkeys(RUN, 1.0) | {"recipe_name": "ab"[recipe], "weight_decay": 1e-3 * decay}

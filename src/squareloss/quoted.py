@@ -103,13 +103,13 @@ def runs(results: Path, place: str, *columns: str) -> str:
 def hits(results: Path, place: str) -> str:
     """A row a test of `figures.hits`, a column a reading: what it measures, bold if it passes."""
     found = readings(ends(results, place))
+    passed = [[hit.of(reading) is True for reading in found] for hit in HITS]
     rows = []
-    for hit in HITS:
+    for hit, marks in zip(HITS, passed, strict=True):
         cells = [number(hit.value(reading)) for reading in found]
-        passed = [hit.of(reading) for reading in found]
-        marked = [f"**{cell}**" if ok else cell for cell, ok in zip(cells, passed, strict=True)]
-        rows.append([hit.name, hit.paper, *marked])
-    met = [str(sum(bool(hit.of(reading)) for hit in HITS)) for reading in found]
+        bold = [f"**{cell}**" if mark else cell for cell, mark in zip(cells, marks, strict=True)]
+        rows.append([hit.name, hit.paper, *bold])
+    met = [str(sum(marks)) for marks in zip(*passed, strict=True)]
     head = ["test", "the paper", *(reading.name for reading in found)]
     return f"\n\n{markdown_table(head, [*rows, [f'met, of {len(HITS)}', '', *met]])}\n"
 
