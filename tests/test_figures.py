@@ -948,6 +948,12 @@ def test_sizes_are_compared_with_what_the_paper_prints():
     assert_labelled(figure)
     assert len(figure.axes) == 8
     assert "width 0.25, N = 10,000, batches of 128" in words(figure)
+    assert "Mean ± sd" not in words(figure)  # of one replicate
+    names = [text.get_text() for text in figure.axes[3].get_legend().get_texts()]
+    sizes = [
+        (width, n, decay) for width in (1, 0.25) for n in (10_000, 1_000) for decay in (1e-3, 0)
+    ]
+    assert names == [figure_size.name(width, n, 128, decay) for width, n, decay in sizes]
     rho, margin, spread = figure.axes[:3]
     assert [rho.lines[0].get_ydata()[0], spread.lines[0].get_ydata()[0]] == [500, 1e-4]
     assert [line.get_ydata()[0] for line in margin.lines[:2]] == [0.002, 0.005]

@@ -51,6 +51,13 @@ def test_only_wanted_figures_are_run():
     assert len(sweep.runs_table(config.load(base))) == 1
 
 
+def test_the_foot_of_a_figure_says_how_many_replicates():
+    base = raw("config/demo.yaml")
+    for count, words in ((1, ", 1 replicate."), (4, ", 4 replicates.")):
+        study = config.load(base | {"replicates": count, "block_size": 1, "figures": ["figure3"]})
+        assert sweep.made_from(study, "figure3").endswith(words)
+
+
 def test_more_replicates_leave_earlier_blocks_as_they_were():
     base = raw("config/demo.yaml")
     specs, data = [], []

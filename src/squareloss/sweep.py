@@ -109,7 +109,7 @@ def made_from(study: Study, experiment: str) -> str:
     epochs = _span(sorted({recipe.epochs for recipe in recipes}))
     return (
         f"{'; '.join(data)}. {', '.join(networks)}, N = {sizes}, {epochs} epochs, "
-        f"{study.replicates} replicates."
+        f"{_replicates(study)}."
     )
 
 
@@ -117,7 +117,11 @@ def size(study: Study) -> str:
     """How large a study is, in a line."""
     runs = runs_table(study)
     data = [study.datasets[name].title for name in _datasets(study, runs["point"])]
-    return f"{'; '.join(data)}. {len(runs)} runs of {study.replicates} replicates."
+    return f"{'; '.join(data)}. {len(runs)} runs of {_replicates(study)}."
+
+
+def _replicates(study: Study) -> str:
+    return f"{study.replicates} replicate{'s' if study.replicates > 1 else ''}"
 
 
 def _datasets(study: Study, points: Iterable[Point]) -> list[str]:

@@ -60,9 +60,9 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
-    """A panel a quantity, a curve a size and lambda."""
+    """A panel a quantity, a curve a size and lambda, the largest first."""
     return courses.draw(
-        table,
+        table.sort_values(BY, ascending=False, kind="stable"),
         made_from,
         panels=PANELS,
         by=BY,

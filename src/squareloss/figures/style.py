@@ -241,11 +241,14 @@ def power(value: float) -> str:
 
 
 def replicates(table: pd.DataFrame, *by: str) -> str:
-    """How many replicates the means are over, and which are missing, as sentences."""
+    """How many replicates the means are over, and which are missing, as sentences.
+
+    Of one replicate there is no mean and no spread, and how many there are is said by `made_from`.
+    """
     count = table.groupby(RUN)["replicate"].nunique()
     low, high = count.min(), count.max()
     number = f"{low}" if low == high else f"{low} to {high}"
-    text = f"Mean ± sd over {number} replicate{'s' if high > 1 else ''}."
+    text = f"Mean ± sd over {number} replicates." if high > 1 else ""
     return " ".join(filter(None, [text, missing(table, *by)]))
 
 
