@@ -464,6 +464,16 @@ def test_figure8_without_margins():
     assert "every replicate diverged" in words(figure)
 
 
+def test_figure8_of_one_replicate_has_no_mean():
+    for replicates, names in (
+        (1, ["replicate 0"]),
+        (3, ["replicate 0", "mean ± sd over replicates"]),
+    ):
+        course = figure8.draw(run(0, replicates), margins_of(0)).axes[2]
+        assert [text.get_text() for text in course.get_legend().get_texts()] == names
+        assert len(course.lines) == len(names)
+
+
 def test_figure9_curves_skip_epochs_without_snapshot():
     table = run(0, decay=5e-4, diverged=[2])
     figure = figure9.draw(table)

@@ -119,8 +119,8 @@ def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Fig
         close_up(middle, one, colours, course.loc[epochs[-1]])
         right.plot(course.index, course, color="0.35", lw=0.8, label=f"replicate {replicate}")
         about = f"Margins: replicate {replicate} (a run of one seed), not pooled."
-    mean = "mean ± sd over replicates"
-    style.curve(right, table, "rho", color=style.BLUE, label=mean)
+    if one.empty or table["replicate"].nunique() > 1:  # a single one is drawn by itself
+        style.curve(right, table, "rho", color=style.BLUE, label="mean ± sd over replicates")
     right.set(xlabel="epoch", ylabel=r"$\rho$")
     right.legend()
     style.foot(figure, made_from, about, style.replicates(table))
