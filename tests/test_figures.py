@@ -356,6 +356,13 @@ def test_the_papers_numbers_stand_beside_ours(tmp_path):
     rho = figure.axes[0]
     assert rho.lines[0].get_ydata()[0] == 500
     assert rho.lines[2].get_ydata()[0] == pytest.approx(ours["rho_median"])
+
+    tiny = table.assign(margin_sd=table["margin_sd"] * 1e-9)  # as at the paper's size
+    _, _, spread, _ = figure_numbers.draw(tiny).axes
+    drawn = np.concatenate([line.get_ydata() for line in spread.lines[1:]])
+    smallest = figure_numbers.measured(tiny)["margin_sd"].min()
+    assert drawn.min() == pytest.approx(smallest, abs=0)
+    assert spread.get_ylim()[0] < smallest
     with pytest.raises(UserError, match="two values of weight_decay, not 3"):
         figure_numbers.draw(runs(decay=[0.0, 0.001, 0.01]))
 

@@ -2,8 +2,8 @@
 
 ρ, mean margin, standard deviation of the margins and test accuracy at the last epoch, against the
 initialisation scale, with and without weight decay. Dots are single replicates, lines join their
-medians. Dashed, or as a band: what the paper prints. On log axes what is below 1e-9, or negative,
-is drawn there.
+medians. Dashed, or as a band: what the paper prints. What is 0 or negative has no place on a log
+axis.
 
 To compare: Section 3.5 says that the largest margin is about 0.002 and that ρ is in the order of
 500, Section 5.1 that margins are about 0.005, and Figure 10 that their standard deviation is about
@@ -25,8 +25,6 @@ from squareloss.figures import style
 from squareloss.figures.figure5 import points
 from squareloss.figures.hits import MARGINS, RHO, SPREAD
 from squareloss.figures.style import Tabulation
-
-LEAST = 1e-9  # of a log axis: float32 resolves margins of 1e-3 to 1e-10
 
 
 class Quantity(NamedTuple):
@@ -79,7 +77,7 @@ def panel(ax: Axes, found: pd.DataFrame, quantity: Quantity, decays: list[float]
         decays, (style.BLUE, style.ORANGE), (-0.006, 0.006), strict=False
     ):
         run = found[found["weight_decay"] == decay]
-        values = run[quantity.column].clip(lower=LEAST if quantity.log else None)
+        values = run[quantity.column]
         ax.plot(run["init_scale"] + shift, values, ".", color=colour, alpha=0.45, ms=5)
         middle = values.groupby(run["init_scale"]).median()
         ax.plot(middle.index + shift, middle, "-", color=colour, label=rf"$\lambda$ = {decay:g}")
@@ -100,7 +98,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     axes = figure.subplots(1, len(QUANTITIES))
     for ax, quantity in zip(axes, QUANTITIES, strict=True):
         panel(ax, measured(table), quantity, decays)
-    axes[0].legend()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     about = "Dots: single replicates at the last epoch; lines: their medians; grey: the paper."
     style.foot(figure, made_from, style.missing(table, "weight_decay", "init_scale"), about)
     return figure
