@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from workflow_copy import ROOT
 
-TABLE = ROOT / "results" / "reference" / "precision" / "tables" / "figure_precision.csv"
+CPU, GPU = ["float32", "bfloat16"], ["float32", "tf32", "bfloat16"]  # beside float64
 NAMES = {
     "rho": "rho",
     "mean margin": "mean_margin",
@@ -26,17 +26,31 @@ def shown(number):
     return pytest.approx(float(value), rel=4e-3 if "," in number else 0, abs=half)
 
 
-def test_the_page_shows_the_table():
-    numbers = pd.read_csv(TABLE).set_index(["weight_decay", "recipe_name"])
-    _, _, section = (ROOT / "docs" / "performance.md").read_text("utf-8").partition("## Precision")
-    _, _, table = section.partition("|---|---|---|---|---|\n")
+def table_of(study):
+    """The committed table of a study of precisions."""
+    folder = ROOT / "results" / "reference" / study / "tables"
+    return pd.read_csv(folder / "figure_precision.csv")
+
+
+@pytest.mark.parametrize(
+    ("study", "heading", "recipes"),
+    [
+        ("precision", "## Precision", CPU),
+        ("precision-gpu", "### tf32 and bfloat16 on a GPU", GPU),
+    ],
+)
+def test_the_page_shows_the_table(study, heading, recipes):
+    numbers = table_of(study).set_index(["weight_decay", "recipe_name"])
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    _, _, section = page.partition(f"{heading}\n")
+    _, _, table = section.partition(f"{'|---' * (3 + len(recipes))}|\n")
     lines = [line.split("|")[1:-1] for line in table.partition("\n\n")[0].splitlines()]
     assert len(lines) == 11
     decay = None
     for first, measure, *cells in lines:
         decay = float(first) if first.strip() else decay
         name = NAMES[measure.strip()]
-        for recipe, cell in zip(("float64", "float32", "bfloat16"), cells, strict=True):
+        for recipe, cell in zip(["float64", *recipes], cells, strict=True):
             row = numbers.loc[(decay, recipe)]
             columns = [name]
             if recipe != "float64":
@@ -46,8 +60,9 @@ def test_the_page_shows_the_table():
             assert row[columns].tolist() == [shown(n) for n in re.findall(NUMBER, cell)], cell
 
 
-def test_float32_is_not_told_from_float64():
-    numbers = pd.read_csv(TABLE).set_index("recipe_name").loc["float32"]
+@pytest.mark.parametrize("study", ["precision", "precision-gpu"])
+def test_float32_is_not_told_from_float64(study):
+    numbers = table_of(study).set_index("recipe_name").loc["float32"]
     lows = [name for name in numbers.columns if name.endswith("_ratio_low")]
     assert len(lows) * len(numbers) == 18
     for low in lows:

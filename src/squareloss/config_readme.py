@@ -23,6 +23,7 @@ answered by one line that names the key. Editors that know JSON Schema complete 
 | `long.yaml` | the paper's 1,000 epochs, sixteen replicates, at a quarter of the width |
 | `readings.yaml` | readings of what the paper leaves open, beside its numbers |
 | `precision.yaml` | the precisions of training, compared |
+| `precision-gpu.yaml` | and on a GPU, with tf32 |
 | `paper-one.yaml` | Figures 3 and 8 at the paper's size, and what that changes: one replicate |
 """
 # Where a model's keys stand, and a heading.
