@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import weakref
 
 import pandas as pd
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from squareloss import benchmark
 from squareloss.architecture import build, flops_per_sample, weight_shapes
 from squareloss.benchmark import EPOCH, Case, spec_of, summary
 from squareloss.layers import forward
@@ -66,3 +68,24 @@ def test_the_epoch_that_is_timed_leaves_no_snapshot():
     recipe = spec_of(Case("cnn6"), torch.device("cpu")).recipe
     assert recipe.epochs >= EPOCH
     assert EPOCH not in recipe.snapshot_epochs()
+
+
+def test_nothing_of_a_case_is_left_when_the_next_forks_its_workers(monkeypatch):
+    prepare, by_hand = benchmark.prepare, benchmark.by_hand
+    replicates, left = [], []
+
+    def prepared(*arguments):
+        block = prepare(*arguments)
+        replicates.append(weakref.ref(block.replicates[0]))
+        return block
+
+    def forking(*arguments):
+        left.append(sum(replicate() is not None for replicate in replicates[:-1]))
+        return by_hand(*arguments)
+
+    monkeypatch.setattr(benchmark, "prepare", prepared)
+    monkeypatch.setattr(benchmark, "by_hand", forking)
+    for width in (0.25, 0.5):
+        case = Case("cnn3", width=width, n_train=64, batch_size=32)
+        assert len(list(benchmark.measured(case, torch.device("cpu"), 1, None))) == 3
+    assert left == [0, 0]

@@ -13,6 +13,7 @@ Writes <output>.parquet with every repetition, <output>.png, and prints the tabl
 """
 
 import argparse
+import gc
 import itertools
 import multiprocessing
 import os
@@ -210,6 +211,9 @@ def measured(
 ) -> Iterator[dict[str, object]]:
     """Rows of the table of repetitions, in alternation."""
     torch.set_num_threads(CORES)
+    # A loader's workers are forked: they would inherit CUDA graphs that the last case has left, and
+    # warn of each as they end.
+    gc.collect()
     split = synthetic(case)
     ours = engine_in_processes(case, pool) if case.many_runs else engine(case, split, device)
     contenders = {"by hand": by_hand(case, split, device), "engine": ours}
