@@ -80,12 +80,17 @@ def test_nothing_of_a_case_is_left_when_the_next_forks_its_workers(monkeypatch):
         return block
 
     def forking(*arguments):
-        left.append(sum(replicate() is not None for replicate in replicates[:-1]))
-        return by_hand(*arguments)
+        epoch = by_hand(*arguments)
+
+        def watched():
+            left.append(sum(replicate() is not None for replicate in replicates[:-1]))
+            return epoch()
+
+        return watched
 
     monkeypatch.setattr(benchmark, "prepare", prepared)
     monkeypatch.setattr(benchmark, "by_hand", forking)
     for width in (0.25, 0.5):
         case = Case("cnn3", width=width, n_train=64, batch_size=32)
         assert len(list(benchmark.measured(case, torch.device("cpu"), 1, None))) == 3
-    assert left == [0, 0]
+    assert left == [0, 0, 0, 0]  # the warm-up, in which workers start, and the one repetition

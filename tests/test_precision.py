@@ -68,3 +68,20 @@ def test_float32_is_not_told_from_float64(study):
     for low in lows:
         assert (numbers[low] <= 1).all(), low
         assert (numbers[low.replace("_low", "_high")] >= 1).all(), low
+
+
+def test_tf32_is_told_from_float64_by_its_floor_alone():
+    numbers = table_of("precision-gpu").set_index(["recipe_name", "weight_decay"]).loc["tf32"]
+    lows = [name for name in numbers.columns if name.endswith("_ratio_low")]
+    apart = {
+        (decay, low.removesuffix("_ratio_low"))
+        for decay, row in numbers.iterrows()
+        for low in lows
+        if not row[low] <= 1 <= row[low.replace("_low", "_high")]
+    }
+    assert len(lows) == 9
+    assert apart == {(0, "margin_sd"), (0, "train_loss"), (0, "update_norm")}
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    spread, loss = numbers.loc[0, ["margin_sd_ratio", "train_loss_ratio"]].round()
+    assert f"spread {spread:.0f} times as wide as those of float64" in page
+    assert f"its loss is {loss:.0f} times as large" in page

@@ -211,12 +211,12 @@ def measured(
 ) -> Iterator[dict[str, object]]:
     """Rows of the table of repetitions, in alternation."""
     torch.set_num_threads(CORES)
-    # A loader's workers are forked: they would inherit CUDA graphs that the last case has left, and
-    # warn of each as they end.
-    gc.collect()
     split = synthetic(case)
     ours = engine_in_processes(case, pool) if case.many_runs else engine(case, split, device)
     contenders = {"by hand": by_hand(case, split, device), "engine": ours}
+    # A loader's workers are forked in its first epoch: they would inherit the CUDA graphs that an
+    # earlier case has left, and warn of each as they end.
+    gc.collect()
     for epoch in contenders.values():
         epoch()
     flops = flops_per_sample(build(case.network, 2, case.width, "stride"), case.channels, SIDE)

@@ -99,6 +99,9 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     for ax, quantity in zip(axes, QUANTITIES, strict=True):
         panel(ax, measured(table), quantity, decays)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
-    about = "Dots: single replicates at the last epoch; lines: their medians; grey: the paper."
+    about = (
+        "Dots: single replicates at the last epoch; lines: their medians; grey: the paper. "
+        "What is 0 or negative has no place on a log axis."
+    )
     style.foot(figure, made_from, style.missing(table, "weight_decay", "init_scale"), about)
     return figure
