@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
+import yaml
 from workflow_copy import ROOT
 
 CPU, GPU = ["float32", "bfloat16"], ["float32", "tf32", "bfloat16"]  # beside float64
@@ -58,6 +59,17 @@ def test_the_page_shows_the_table(study, heading, recipes):
                 apart = not row[columns[2]] <= 1 <= row[columns[3]]
                 assert cell.strip().startswith("**") == apart, cell
             assert row[columns].tolist() == [shown(n) for n in re.findall(NUMBER, cell)], cell
+
+
+def test_the_gpu_trains_the_same_and_tf32():
+    cpu, gpu = (
+        yaml.safe_load((ROOT / "config" / f"{study}.yaml").read_text("utf-8"))
+        for study in ("precision", "precision-gpu")
+    )
+    [sweep] = cpu["experiments"]["figure_precision"]["sweeps"]
+    sweep["recipe"].insert(2, "tf32")
+    recipes = cpu["recipes"] | {"tf32": {"like": "cnn3", "precision": "tf32"}}
+    assert gpu == cpu | {"study": "precision-gpu", "device": "cuda", "recipes": recipes}
 
 
 @pytest.mark.parametrize("study", ["precision", "precision-gpu"])
