@@ -33,10 +33,10 @@ test-slurm: .venv/installed ## a Slurm cluster on this machine, and faults on it
 	pytest -rs tests/slurm
 
 bench: .venv/installed ## training speed, beside a loop written by hand and the hardware's own rate
-	python -m squareloss.benchmark --output results/benchmark
+	python -m squareloss.machine.benchmark --output results/benchmark
 
 doctor: .venv/installed ## what this machine has, a trial of training, what the study would cost: make doctor [CONFIG=config/demo.yaml]
-	python -m squareloss.doctor --config config.yaml $(CONFIG)
+	python -m squareloss.machine.doctor --config config.yaml $(CONFIG)
 
 lint: .venv/installed ## format, style and types
 	ruff format --check .
@@ -57,22 +57,22 @@ docs: .venv/installed ## renew what is generated: docs/tables.md, docs/claims.md
 	python -m squareloss.figures figure_verdicts --results results/docs
 	cp results/docs/figures/figure_verdicts.png docs/
 	python -m squareloss.claims.document > docs/claims.md
-	python -m squareloss.config > config/schema.json
-	python -m squareloss.config_readme > config/README.md
-	python -m squareloss.quoted *.md docs/*.md
+	python -m squareloss.study.config > config/schema.json
+	python -m squareloss.study.document > config/README.md
+	python -m squareloss.pages.document_numbers *.md docs/*.md
 
 lock: ## renew the lock files from the bounds in pyproject.toml
 	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -o envs/installer.txt -
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev -o envs/lock.txt pyproject.toml envs/build.in
 
 merge: .venv/installed ## take what another clone has trained: make merge FROM=../other
-	python -m squareloss.merge --source "$(FROM)"
+	python -m squareloss.share.merge --source "$(FROM)"
 
 archive: .venv/installed ## a study's finished runs as files to publish: make archive CONFIG=config/demo.yaml [TO=folder] [WEIGHTS=no]
-	python -m squareloss.archive --config config.yaml $(CONFIG) $(if $(TO),--target "$(TO)") $(if $(filter no,$(WEIGHTS)),--without-weights)
+	python -m squareloss.share.archive --config config.yaml $(CONFIG) $(if $(TO),--target "$(TO)") $(if $(filter no,$(WEIGHTS)),--without-weights)
 
 fetch-results: .venv/installed ## take them instead of training: make fetch-results CONFIG=config/demo.yaml FROM=https://...
-	python -m squareloss.fetch --config config.yaml $(CONFIG) --source "$(FROM)"
+	python -m squareloss.share.fetch --config config.yaml $(CONFIG) --source "$(FROM)"
 
 # Only names that the config allows for a study: STUDY=../x would delete what lies elsewhere. The
 # shell reads STUDY from its environment, so that nothing in it is taken for a command.

@@ -8,9 +8,10 @@ import pytest
 import yaml
 from workflow_copy import ROOT
 
-from squareloss import about, sweep
-from squareloss.configfiles import read
+from squareloss.pages import study_readme as about
 from squareloss.spec import canonical_json
+from squareloss.study import sweep
+from squareloss.study.files import read
 
 CONFIG = [str(ROOT / "config.yaml"), str(ROOT / "tests" / "tiny.yaml")]
 

@@ -16,11 +16,11 @@ import pytest
 import yaml
 from workflow_copy import ROOT, copy_repository, make, planned, snakemake
 
-from squareloss import archive as packing
-from squareloss import fetch as fetching
-from squareloss import records
-from squareloss.configfiles import read
 from squareloss.errors import UserError
+from squareloss.share import archive as packing
+from squareloss.share import fetch as fetching
+from squareloss.share import snakemake_records as records
+from squareloss.study.files import read
 
 CONFIG = [str(ROOT / "config.yaml"), str(ROOT / "tests" / "tiny.yaml")]
 TINY = "CONFIG=tiny.yaml"
@@ -258,7 +258,7 @@ def test_only_the_runs_that_differ_are_left_out(finished, published, study, clon
 def test_runs_of_other_code_are_left_out(published, tmp_path):
     fresh = tmp_path / "fresh"
     copy_repository(fresh)
-    engine = fresh / "src/squareloss/engine.py"
+    engine = fresh / "src/squareloss/train/engine.py"
     engine.write_text(engine.read_text(encoding="utf-8") + "ANOTHER = True\n", encoding="utf-8")
     done = make(fresh, "fetch-results", TINY, f"FROM={published}")
     assert done.returncode == 0, done.stderr

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from squareloss import benchmark
-from squareloss.architecture import build, flops_per_sample, weight_shapes
-from squareloss.benchmark import EPOCH, Case, spec_of, summary
-from squareloss.layers import forward
+from squareloss.machine import benchmark
+from squareloss.machine.benchmark import EPOCH, Case, spec_of, summary
+from squareloss.model.architecture import build, flops_per_sample, weight_shapes
+from squareloss.model.layers import forward
 
 
 @pytest.mark.parametrize("network", ["cnn6", "cnn3", "mlp"])
@@ -48,7 +48,7 @@ def test_it_runs_and_leaves_a_table_and_a_picture(tmp_path):
     output = tmp_path / "benchmark"
     words = ["--output", str(output), "--repeats", "2", "--only", "cnn3, 1 "]
     done = subprocess.run(
-        [sys.executable, "-m", "squareloss.benchmark", *words],
+        [sys.executable, "-m", "squareloss.machine.benchmark", *words],
         capture_output=True,
         text=True,
         check=False,

@@ -9,10 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squareloss.architecture import Conv, Linear, weight_shapes
-from squareloss.layers import forward
-from squareloss.metrics.lead import lead
-from squareloss.metrics.operators import (
+from squareloss.measure.metrics.multiclass_margin import lead
+from squareloss.measure.metrics.operators import (
     copies,
     degrees,
     input_share,
@@ -22,6 +20,8 @@ from squareloss.metrics.operators import (
     spectral_norm,
     widest,
 )
+from squareloss.model.architecture import Conv, Linear, weight_shapes
+from squareloss.model.layers import forward
 from squareloss.tables.aggregate import BOUND_COLUMNS
 from squareloss.tables.bounds import BOUNDS as TABLE
 from squareloss.theory.bounds import (

@@ -14,10 +14,10 @@ import pytest
 import torch
 from test_train import courses, same
 
-from squareloss import checkpoint
 from squareloss.data.split import write_split
 from squareloss.spec import canonical_json
-from squareloss.train import history_rows, prepare, train
+from squareloss.train import checkpoint
+from squareloss.train.job import history_rows, prepare, train
 
 # .ci/run kills 50 times; one attempt takes about 3 s, most of it the import of PyTorch.
 KILLS = int(os.environ.get("KILLS", "5"))
@@ -31,7 +31,7 @@ OPTIONS = {
 }
 
 
-def command(folder, spec, *more, program=("-m", "squareloss.train")):
+def command(folder, spec, *more, program=("-m", "squareloss.train.job")):
     """The training job that keeps everything in `folder`."""
     words = [sys.executable, *program, "--spec", canonical_json(spec)]
     for option, name in OPTIONS.items():
@@ -179,7 +179,7 @@ def test_killed_at_random_moments_it_ends_the_same(job):
 DYING = """
 import os, signal, sys
 import safetensors.torch
-from squareloss.train import main
+from squareloss.train.job import main
 whole, calls = safetensors.torch.save_file, []
 def half(tensors, path, *rest):
     whole(tensors, path, *rest)
@@ -303,7 +303,7 @@ def test_the_results_do_not_depend_on_a_last_checkpoint(job):
         "from squareloss import checkpoint; from squareloss.errors import UserError, run_stage\n"
         "def full(*_): raise UserError('no room')\n"
         "checkpoint.save = full\n"
-        "from squareloss.train import main; run_stage(main)"
+        "from squareloss.train.job import main; run_stage(main)"
     )
     words = command(folder, spec, program=("-c", program))
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -318,7 +318,7 @@ def test_a_file_system_without_locks_costs_a_warning(job):
         "import errno, fcntl, os\n"
         "def none(*_): raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))\n"
         "fcntl.flock = none\n"
-        "from squareloss.train import main; main()"
+        "from squareloss.train.job import main; main()"
     )
     words = command(folder, spec, program=("-c", program))
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -333,7 +333,7 @@ def test_out_of_device_memory_says_what_to_lower(tmp_path, split, make_spec):
         "import torch; from squareloss import engine; from squareloss.errors import run_stage\n"
         "def full(*_): raise torch.OutOfMemoryError('out of memory')\n"
         "engine.Replicate.train_epoch = full\n"
-        "from squareloss.train import main; run_stage(main)"
+        "from squareloss.train.job import main; run_stage(main)"
     )
     write_split(tmp_path / "split.safetensors", split)
     words = command(tmp_path, make_spec(), program=("-c", program))

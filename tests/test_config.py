@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
-from squareloss import config, config_readme, sweep
-from squareloss.configfiles import refuse_duplicates
 from squareloss.errors import UserError
 from squareloss.spec import Recipe, Schedule
+from squareloss.study import config, sweep
+from squareloss.study import document as config_readme
+from squareloss.study.files import refuse_duplicates
 
 ROOT = Path(__file__).parents[1]
 

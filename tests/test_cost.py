@@ -9,9 +9,10 @@ import yaml
 from snakemake.utils import update_config
 from workflow_copy import ROOT
 
-from squareloss import configfiles, cost, sweep
-from squareloss.architecture import build, flops_per_sample
+from squareloss.model.architecture import build, flops_per_sample
 from squareloss.spec import canonical_json
+from squareloss.study import cost, sweep
+from squareloss.study import files as configfiles
 
 PAPER = [str(ROOT / "config.yaml")]
 SNAKEMAKE_BYTES = 182e6  # of each that starts a job on a cluster, measured there
@@ -24,7 +25,7 @@ def study():
 
 def command(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "squareloss.cost", *map(str, arguments)],
+        [sys.executable, "-m", "squareloss.study.cost", *map(str, arguments)],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -104,14 +105,14 @@ def test_what_a_job_of_the_demo_asks_for_is_not_much_more_than_it_takes(tmp_path
     prepare = ("--spec", canonical_json(sweep.data_specs(study)[path]), "--output", data)
     peak_bytes("squareloss.data.prepare", *prepare)
     used = peak_bytes(
-        "squareloss.train", "--spec", canonical_json(sweep.run_spec(study, point, 0)),
+        "squareloss.train.job", "--spec", canonical_json(sweep.run_spec(study, point, 0)),
         "--data", data, "--checkpoint", tmp_path / "checkpoint", "--run", run,
         "--snapshots", snapshots, "--history", history,
     )  # fmt: skip
     tables = [f"--{name}={tmp_path / name}" for name in ("margins", "collapse", "layers", "bounds")]
     read = peak_bytes(
-        "squareloss.extract", "--delta", study.delta, "--run", run, "--snapshots", snapshots,
-        "--data", data, *tables,
+        "squareloss.measure.extract", "--delta", study.delta, "--run", run,
+        "--snapshots", snapshots, "--data", data, *tables,
     )  # fmt: skip
     for job, stage in ((cost.training_job, used), (cost.reading_job, read)):
         asked = 2**20 * cost.memory_mb(job(study, point), 1)  # Slurm's MB are MiB

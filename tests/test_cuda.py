@@ -4,10 +4,10 @@ import pytest
 import torch
 from test_train import courses, same, trained
 
-from squareloss.checkpoint import save_tensors
-from squareloss.device import Settings
-from squareloss.extract import extract_block
-from squareloss.train import prepare
+from squareloss.measure.extract import extract_block
+from squareloss.train.checkpoint import save_tensors
+from squareloss.train.device import Settings
+from squareloss.train.job import prepare
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU here")
 

@@ -797,7 +797,7 @@ def test_planning_and_reading_import_nothing_heavy() -> None:
     code = (
         "import sys\n"
         "import squareloss.data.split\n"
-        "heavy = {'torch', 'torchvision', 'pandas', 'PIL', 'mlxtend', 'squareloss.config'}\n"
+        "heavy = {'torch', 'torchvision', 'pandas', 'PIL', 'mlxtend', 'squareloss.study.config'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "from squareloss.data.sources import cifar10, mnist5k, parquet\n"
         "cifar10.class_counts(''); mnist5k.class_counts('')\n"

@@ -9,12 +9,13 @@ import torch
 from fake_cuda import CAPTURING, FakeCuda
 from test_train import courses, same
 
-from squareloss import device, extract
-from squareloss.device import CPU, Settings, choose_device, working
-from squareloss.engine import Block, Replicate, load_data
 from squareloss.errors import UserError
+from squareloss.measure import extract
 from squareloss.spec import Schedule
-from squareloss.train import history_rows, train
+from squareloss.train import device
+from squareloss.train.device import CPU, Settings, choose_device, working
+from squareloss.train.engine import Block, Replicate, load_data
+from squareloss.train.job import history_rows, train
 
 # As on a GPU, but for the whole process's deterministic mode.
 AS_ON_A_GPU = Settings(gpu=True, streams=True, recorded=True)

@@ -10,18 +10,26 @@ from fake_cuda import FakeCuda
 from test_device import AS_ON_A_GPU
 from workflow_copy import ROOT
 
-from squareloss import doctor
-from squareloss.architecture import build, flops_per_sample
-from squareloss.configfiles import read
-from squareloss.doctor import Measured, advice, disagreement, hours
-from squareloss.engine import Replicate, load_data
+from squareloss.machine import doctor
+from squareloss.machine.doctor import Measured, advice, disagreement, hours
+from squareloss.model.architecture import build, flops_per_sample
+from squareloss.study.files import read
+from squareloss.train.engine import Replicate, load_data
 
 DEMO = [str(ROOT / "config.yaml"), str(ROOT / "config" / "demo.yaml")]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_on_a_machine_without_a_gpu_it_says_so_and_what_to_do():
-    command = [sys.executable, "-m", "squareloss.doctor", "--seconds", "0", "--config", *DEMO]
+    command = [
+        sys.executable,
+        "-m",
+        "squareloss.machine.doctor",
+        "--seconds",
+        "0",
+        "--config",
+        *DEMO,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     about, trained, what = done.stdout.split("\n\n")

@@ -45,8 +45,8 @@ from squareloss.figures import (
     hits,
     style,
 )
-from squareloss.regression import regress
-from squareloss.small import flow_rows
+from squareloss.figures.regression import regress
+from squareloss.small.problems import flow_rows
 from squareloss.tables.aggregate import BOUND_COLUMNS, LAYER_COLUMNS, SPREAD
 from squareloss.tables.collapse import COLLAPSE
 from squareloss.tables.history import HISTORY

@@ -12,8 +12,8 @@ from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
 from workflow_copy import copy_repository, make, planned, snakemake
 
-from squareloss import merge as stage
-from squareloss import records
+from squareloss.share import merge as stage
+from squareloss.share import snakemake_records as records
 
 STUDY = Path("results/tiny")
 RUNS = [
@@ -169,7 +169,7 @@ def test_clones_of_other_settings_are_refused_and_say_in_what(clones):
     forget(clones.target, RUNS[1])
     edit_tiny(clones.source, "study: tiny", "study: tiny\nseed: 3\ndelta: 0.1")
     edit_tiny(clones.source, "epochs: 2", "epochs: 1")
-    engine = clones.source / "src/squareloss/engine.py"
+    engine = clones.source / "src/squareloss/train/engine.py"
     engine.write_text(engine.read_text(encoding="utf-8") + "ANOTHER = True\n", encoding="utf-8")
     assert snakemake(clones.source, "metrics").returncode == 0
     before = contents(clones.target)

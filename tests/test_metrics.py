@@ -10,17 +10,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squareloss.architecture import Conv, Linear, build, weight_shapes
-from squareloss.evaluate import distribution, margins, moments, targets
-from squareloss.layers import activations, forward
-from squareloss.metrics import layerwise as layerwise_module
-from squareloss.metrics import used as used_module
-from squareloss.metrics.collapse import class_means, collapse
-from squareloss.metrics.layerwise import layerwise
-from squareloss.metrics.rank import distance, layer_metrics
-from squareloss.metrics.used import used_by_images, used_shares
+from squareloss.measure.metrics import layerwise as layerwise_module
+from squareloss.measure.metrics import used as used_module
+from squareloss.measure.metrics.collapse import class_means, collapse
+from squareloss.measure.metrics.data_subspace import used_by_images, used_shares
+from squareloss.measure.metrics.layerwise import layerwise
+from squareloss.measure.metrics.rank import distance, layer_metrics
+from squareloss.model.architecture import Conv, Linear, build, weight_shapes
+from squareloss.model.layers import activations, forward
 from squareloss.tables.collapse import COLLAPSE
 from squareloss.tables.layers import AFTER_LAYER, LAYERS
+from squareloss.train.evaluate import distribution, margins, moments, targets
 
 
 def orthonormal(rng, rows, columns):

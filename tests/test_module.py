@@ -6,7 +6,7 @@ import pytest
 import yaml
 from workflow_copy import SNAKEMAKE, blocks, environment
 
-from squareloss.configfiles import merged
+from squareloss.study.files import merged
 
 TALL = """
 use rule squareloss_figure3 as tall_figure3 with:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from squareloss.architecture import Conv, Linear, build, weight_shapes
-from squareloss.evaluate import LOSSES, square_loss, targets
-from squareloss.layers import forward
-from squareloss.normalize import Model, product_norm
-from squareloss.optimize import initial_weight, learning_rate, rho_penalty, sgd
+from squareloss.model.architecture import Conv, Linear, build, weight_shapes
+from squareloss.model.layers import forward
 from squareloss.spec import Recipe, Schedule
+from squareloss.train.evaluate import LOSSES, square_loss, targets
+from squareloss.train.normalize import Model, product_norm
+from squareloss.train.optimize import initial_weight, learning_rate, rho_penalty, sgd
 
 SMALL = (Conv(3, stride=2), Conv(4), Linear(5), Linear(2))
 RECIPE = Recipe(dataset="tiny", network="mlp", epochs=1, momentum=0)

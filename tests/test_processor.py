@@ -5,9 +5,9 @@ import platform
 import pytest
 import torch
 
-from squareloss import processor
-from squareloss.benchmark import cases
-from squareloss.train import prepare
+from squareloss.machine.benchmark import cases
+from squareloss.train import processor
+from squareloss.train.job import prepare
 
 X86 = "processor\t: 0\nmodel name\t: EPYC\nflags\t\t: fpu {}\n\nprocessor\t: 1\n"
 

@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from workflow_copy import ROOT
 
-from squareloss import quoted
 from squareloss.errors import UserError
+from squareloss.pages import document_numbers as quoted
 from squareloss.tables.runs import RUN
 
 REFERENCE = ROOT / "results" / "reference"

@@ -9,30 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squareloss.architecture import Linear, build, weight_shapes
-from squareloss.evaluate import margins, moments
-from squareloss.layers import forward
-from squareloss.metrics.collapse import alignment, rotation_change
-from squareloss.theory import ample
-from squareloss.theory.bounds import rademacher_peeling
-from squareloss.theory.equilibrium import loss as regularised_loss
-from squareloss.theory.equilibrium import rho_dot
-from squareloss.theory.flow import (
-    Problem,
-    descend,
-    descend_by_samples,
-    initial,
-    integrate,
-    momentum_course,
-    small_problem,
-)
-from squareloss.theory.minibatch import (
-    full_speed,
-    margin_gradients,
-    sample_speeds,
-    second_singular_value,
-)
-from squareloss.theory.settled import (
+from squareloss.measure.metrics.collapse import alignment, rotation_change
+from squareloss.model.architecture import Linear, build, weight_shapes
+from squareloss.model.layers import forward
+from squareloss.small.critical_points import (
     Point,
     blobs,
     collapse_of,
@@ -48,7 +28,27 @@ from squareloss.theory.settled import (
     spreads,
     turned,
 )
-from squareloss.theory.tree import rademacher_complexity, tree, tree_bound
+from squareloss.small.gradient_flow import (
+    Problem,
+    descend,
+    descend_by_samples,
+    initial,
+    integrate,
+    momentum_course,
+    small_problem,
+)
+from squareloss.small.minibatch import (
+    full_speed,
+    margin_gradients,
+    sample_speeds,
+    second_singular_value,
+)
+from squareloss.small.tree import rademacher_complexity, tree, tree_bound
+from squareloss.theory import ample
+from squareloss.theory.bounds import rademacher_peeling
+from squareloss.theory.equilibrium import loss as regularised_loss
+from squareloss.theory.equilibrium import rho_dot
+from squareloss.train.evaluate import margins, moments
 
 
 @pytest.fixture

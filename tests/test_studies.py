@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from squareloss import catalog, config, configfiles, sweep
+from squareloss import catalog
 from squareloss.figures import style
+from squareloss.study import config, sweep
+from squareloss.study import files as configfiles
 from squareloss.tables.aggregate import TRAINED
 
 ROOT = Path(__file__).parents[1]

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_config import raw
 
-from squareloss import config, paths, sweep
 from squareloss.claims import SECTIONS
 from squareloss.code import SOURCE, files, skeleton
 from squareloss.spec import Recipe, RunSpec, canonical_json, stream
+from squareloss.study import config, paths, sweep
 
 FINITE = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 

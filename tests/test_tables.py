@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from squareloss.aggregate import aggregate, averages, write
+from squareloss.measure.aggregate import aggregate, averages, write
 from squareloss.spec import Point, Recipe
 from squareloss.tables.aggregate import AGGREGATE, AVERAGED
 from squareloss.tables.claims import CLAIMS
@@ -225,7 +225,13 @@ def test_the_job_writes_both_tables(to_join, tmp_path):
         if t is not MARGINS
         for w in (f"--{t.name}", tmp_path / f"{t.name}.parquet")
     ]
-    command = [sys.executable, "-m", "squareloss.aggregate", "--recipes", json.dumps(RECIPES)]
+    command = [
+        sys.executable,
+        "-m",
+        "squareloss.measure.aggregate",
+        "--recipes",
+        json.dumps(RECIPES),
+    ]
     command += ["--history", tmp_path / "history.parquet", *parts]
     command += ["--output", tmp_path / "a.parquet", "--output-layers", tmp_path / "b.parquet"]
     subprocess.run([str(word) for word in command], check=True)

@@ -9,9 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from squareloss.architecture import build, weight_shapes
-from squareloss.evaluate import moments, square_loss, targets
-from squareloss.layers import forward
+from squareloss.model.architecture import build, weight_shapes
+from squareloss.model.layers import forward
 from squareloss.theory.bounds import (
     bound_eq16_eq12,
     bound_eq16_printed,
@@ -23,6 +22,7 @@ from squareloss.theory.equilibrium import (
     rho_dot,
     rho_equilibrium,
 )
+from squareloss.train.evaluate import moments, square_loss, targets
 
 CASES = [(classes, lam) for classes in (2, 10) for lam in (0.0, 0.3)]
 

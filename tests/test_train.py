@@ -13,18 +13,18 @@ import pytest
 import safetensors.torch
 import torch
 
-from squareloss.architecture import build
 from squareloss.data.split import inputs, write_split
 from squareloss.errors import UserError
-from squareloss.evaluate import square_loss, targets
-from squareloss.extract import Images, extract_block, layers_of, snapshot_rows
-from squareloss.landscape import POSITIONS, arc_rows
-from squareloss.layers import forward
-from squareloss.metrics.used import used_by_images
-from squareloss.snapshots import Snapshot, open_snapshots
+from squareloss.measure.extract import Images, extract_block, layers_of, snapshot_rows
+from squareloss.measure.landscape import POSITIONS, arc_rows
+from squareloss.measure.metrics.data_subspace import used_by_images
+from squareloss.model.architecture import build
+from squareloss.model.layers import forward
 from squareloss.spec import Schedule, canonical_json, read_spec
 from squareloss.tables.history import HISTORY
-from squareloss.train import history_rows, prepare, train
+from squareloss.train.evaluate import square_loss, targets
+from squareloss.train.job import history_rows, prepare, train
+from squareloss.train.snapshots import Snapshot, open_snapshots
 
 
 def trained(spec, split):
@@ -232,7 +232,7 @@ def test_one_hot_targets_are_what_the_loss_compares_with(split, make_spec):
 
 def run_cli(tmp_path, spec, split):
     write_split(tmp_path / "split.safetensors", split)
-    command = [sys.executable, "-m", "squareloss.train", "--spec", canonical_json(spec)]
+    command = [sys.executable, "-m", "squareloss.train.job", "--spec", canonical_json(spec)]
     for option, name in [
         ("data", "split.safetensors"),
         ("checkpoint", "checkpoint.safetensors"),
@@ -355,7 +355,7 @@ def test_an_arc_without_its_ends_is_missing_and_figure2_says_so(tmp_path, split,
     files = {"run": "run.json", "snapshots": "snapshots.safetensors", "data": "split.safetensors"}
     files["output"] = "landscape.parquet"
     options = [word for name in files for word in (f"--{name}", str(tmp_path / files[name]))]
-    subprocess.run([sys.executable, "-m", "squareloss.landscape", *options], check=True)
+    subprocess.run([sys.executable, "-m", "squareloss.measure.landscape", *options], check=True)
     command = [sys.executable, "-m", "squareloss.figures", "figure2", "--results", str(tmp_path)]
     subprocess.run([*command, "--landscape", str(tmp_path / "landscape.parquet")], check=True)
     assert pd.read_parquet(tmp_path / "landscape.parquet")["mu"].isna().all()
@@ -372,7 +372,7 @@ def test_a_missing_split_is_one_line(tmp_path, split, make_spec):
     done = run_cli(tmp_path, make_spec(), split)
     (tmp_path / "split.safetensors").write_bytes(b"")
     before = (tmp_path / "run.json").read_bytes()
-    command = [sys.executable, "-m", "squareloss.train", "--spec", canonical_json(make_spec())]
+    command = [sys.executable, "-m", "squareloss.train.job", "--spec", canonical_json(make_spec())]
     for option in ("data", "checkpoint", "run", "snapshots", "history"):
         command += [
             f"--{option}",

@@ -179,7 +179,7 @@ def test_editing_the_style_redraws_figures_and_trains_nothing(study):
 
 
 def test_editing_a_metric_extracts_again_and_does_not_train(study):
-    edit(study / "src/squareloss/metrics/collapse.py")
+    edit(study / "src/squareloss/measure/metrics/collapse.py")
     jobs = planned(study)
     assert jobs["extract"] == 2
     made = {"extract", "small", "aggregate", "figure3", "figure5", "claims", "explore"}
@@ -187,7 +187,7 @@ def test_editing_a_metric_extracts_again_and_does_not_train(study):
 
 
 def test_editing_the_training_loop_trains_again(study):
-    edit(study / "src/squareloss/train.py")
+    edit(study / "src/squareloss/train/job.py")
     jobs = planned(study)
     assert jobs["train"] == 2
     assert "prepare_split" not in jobs
@@ -202,7 +202,7 @@ def test_a_comment_or_a_docstring_reruns_nothing(study):
 
 
 def test_why_it_trains_again_is_said(study):
-    edit(study / "src/squareloss/engine.py")
+    edit(study / "src/squareloss/train/engine.py")
     done = snakemake(study, "runs", "-n")
     assert "Params have changed" in done.stdout
     assert len(set(re.findall(r"code of train, networks\.cnn6: [0-9a-f]{8}", done.stdout))) == 2
@@ -220,9 +220,9 @@ def test_how_often_training_saves_its_state_changes_no_result(study):
 
 
 def test_editing_another_network_or_source_reruns_nothing(study):
-    edit(study / "src/squareloss/networks/cnn3.py")
+    edit(study / "src/squareloss/model/networks/cnn3.py")
     edit(study / "src/squareloss/data/sources/cifar10.py")
-    edit(study / "src/squareloss/config.py")
+    edit(study / "src/squareloss/study/config.py")
     assert planned(study) == {}
 
 

@@ -64,7 +64,7 @@ class Recipe(Strict):
     """Everything of a run that the sweep does not vary."""
 
     dataset: Name = Field(description="a key of `datasets`")
-    network: Name = Field(description="a module of squareloss.networks: cnn6, cnn3, mlp")
+    network: Name = Field(description="a module of squareloss.model.networks: cnn6, cnn3, mlp")
     width: Positive = Field(1.0, description="multiplies the channels and hidden units")
     downsample: Literal["stride", "maxpool"] = Field(
         "stride", description="how cnn6 halves the image, which the paper does not say"

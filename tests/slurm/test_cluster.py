@@ -5,7 +5,8 @@ import re
 import pytest
 from copies import LONG, STUDY, Copy, longer
 
-from squareloss import configfiles, cost, sweep
+from squareloss.study import cost, sweep
+from squareloss.study import files as configfiles
 
 
 def test_the_study_gives_what_it_gives_without_a_cluster(copy, cluster, tmp_path_factory):

@@ -16,11 +16,12 @@ except ImportError:
         f"squareloss: error: {sys.executable} has no package squareloss; in a clone of it, "
         f"{shlex.quote(sys.executable)} -m pip install ."
     )
-from squareloss import catalog, cost, paths, sweep
+from squareloss import catalog
+from squareloss.study import cost, paths, sweep
 from squareloss.claims import SECTIONS
 from squareloss.code import code
-from squareloss.config import load
-from squareloss.configfiles import refuse_duplicates
+from squareloss.study.config import load
+from squareloss.study.files import refuse_duplicates
 from squareloss.errors import UserError
 from squareloss.spec import canonical_json
 
@@ -82,7 +83,7 @@ def recipe(wildcards):
 
 
 def limits(job):
-    """Memory and time limits on a cluster, from a function of `squareloss.cost`; retries get more."""
+    """Memory and time limits on a cluster, from a function of `squareloss.study.cost`; retries get more."""
 
     @cache
     def needs(path):

@@ -15,12 +15,12 @@ rule extract:
     resources:
         **limits(cost.reading_job),
     params:
-        code=lambda wildcards: code("extract", f"networks.{recipe(wildcards).network}"),
+        code=lambda wildcards: code("measure.extract", f"model.networks.{recipe(wildcards).network}"),
         delta=STUDY.delta,
         checkpoint=lambda wildcards, input: checkpoint(input.run),
     # The run is complete; remove its checkpoint.
     shell:
-        "python -m squareloss.extract --delta {params.delta} --run {input.run:q} --snapshots {input.snapshots:q}"
+        "python -m squareloss.measure.extract --delta {params.delta} --run {input.run:q} --snapshots {input.snapshots:q}"
         " --data {input.data:q} --margins {output.margins:q} --collapse {output.collapse:q}"
         " --layers {output.layers:q} --bounds {output.bounds:q} 2> {log:q}"
         " && rm -f {params.checkpoint:q} {params.checkpoint:q}.lock"
@@ -40,9 +40,9 @@ rule landscape:
     resources:
         **limits(cost.reading_job),
     params:
-        code=lambda wildcards: code("landscape", f"networks.{recipe(wildcards).network}"),
+        code=lambda wildcards: code("measure.landscape", f"model.networks.{recipe(wildcards).network}"),
     shell:
-        "python -m squareloss.landscape --run {input.run:q} --snapshots {input.snapshots:q}"
+        "python -m squareloss.measure.landscape --run {input.run:q} --snapshots {input.snapshots:q}"
         " --data {input.data:q} --output {output:q} 2> {log:q}"
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from squareloss.claims.claim import FITTED, claim
 from squareloss.claims.select import ends, several, trend, where
-from squareloss.regression import Regression, regress
+from squareloss.figures.regression import Regression, regress
 from squareloss.tables.runs import last_epoch
 from squareloss.theory.bounds import BOUNDS, Bound
 

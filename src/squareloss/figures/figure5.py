@@ -23,8 +23,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from squareloss.figures import style
+from squareloss.figures.regression import Regression, regress
 from squareloss.figures.style import Tabulation
-from squareloss.regression import Regression, regress
 from squareloss.tables.runs import last_epoch
 
 # What the paper prints for each lambda. Its p-values belong to 4 and 5 initialisations.

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from squareloss.errors import UserError
 from squareloss.figures import style
 from squareloss.figures.figure5 import points
-from squareloss.figures.hits import MARGINS, RHO, SPREAD
+from squareloss.figures.reading_statements import MARGINS, RHO, SPREAD
 from squareloss.figures.style import Tabulation
 
 

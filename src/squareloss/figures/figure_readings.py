@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from squareloss.figures import style
 from squareloss.figures.figure5 import PAPER
-from squareloss.figures.hits import DECAYED, HITS, SCALE, Reading, gap, readings
+from squareloss.figures.reading_statements import DECAYED, HITS, SCALE, Reading, gap, readings
 from squareloss.figures.style import Tabulation
 
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import courses, style
 from squareloss.figures.courses import Panel
-from squareloss.figures.hits import MARGINS, RHO, SPREAD
+from squareloss.figures.reading_statements import MARGINS, RHO, SPREAD
 from squareloss.figures.style import Tabulation
 from squareloss.tables.runs import last_epoch
 

@@ -1,0 +1,1 @@
+"""The machine at hand: a benchmark, and a doctor."""

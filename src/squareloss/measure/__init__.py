@@ -1,0 +1,1 @@
+"""What is measured of trained weights, and joined into one table an experiment."""

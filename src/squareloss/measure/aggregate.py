@@ -1,0 +1,97 @@
+"""The aggregation job: all measurements of an experiment in two tables.
+
+    python -m squareloss.measure.aggregate --recipes JSON --history P ... --collapse P ... \
+        --layers P ... --bounds P ... --output P --output-layers P
+
+The first has one row a (run, replicate, epoch) of `history`, with what was trained from the run's
+recipe, the columns of `collapse`, the means of `layers` over the layers before the last and the
+values of `bounds` beside it. What is measured from snapshots exists at the snapshot epochs only and
+is NaN at the others. The second has all rows of `layers`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from squareloss.errors import run_stage
+from squareloss.files import whole
+from squareloss.tables.aggregate import AGGREGATE, AVERAGED, INPUT_COLUMNS, TRAINED
+from squareloss.tables.layers import LAYERS
+from squareloss.tables.parts import read
+from squareloss.tables.runs import RUN
+from squareloss.tables.schema import IDENTITY, Table
+
+KEYS = [column.name for column in IDENTITY]
+INPUTS = [column.name for column in INPUT_COLUMNS]
+
+
+def aggregate(
+    recipes: dict[str, dict[str, Any]],
+    history: pd.DataFrame,
+    collapse: pd.DataFrame,
+    layers: pd.DataFrame,
+    bounds: pd.DataFrame,
+) -> pd.DataFrame:
+    """Join the four tables on the identity columns; every row of `history` stays, once.
+
+    `recipes`: the settings of each recipe by its name. Raises `KeyError` if the columns are not
+    those of the schema.
+    """
+    values = bounds.pivot(index=[*KEYS, *INPUTS], columns="bound", values="value").reset_index()
+    joined = history.merge(collapse, on=KEYS, how="left", validate="1:1")
+    joined = joined.merge(averages(layers), on=KEYS, how="left", validate="1:1")
+    joined = joined.merge(values, on=KEYS, how="left", validate="1:1")
+    joined["margin_spread"] = joined["margin_sd"] / joined["mean_margin"].abs()
+    for name in TRAINED:
+        settings = {recipe: settings[name] for recipe, settings in recipes.items()}
+        joined[name] = joined["recipe_name"].map(settings)
+    names = AGGREGATE.schema().names
+    if unmatched := set(joined.columns) ^ set(names):
+        raise KeyError(f"aggregate: columns {sorted(unmatched)} do not match")
+    return joined.sort_values(KEYS, ignore_index=True)[names]
+
+
+def averages(layers: pd.DataFrame) -> pd.DataFrame:
+    """Means over the layers before the last, one row a (run, replicate, epoch).
+
+    Runs may differ in depth, so which layer is the last is asked of each run.
+    """
+    hidden = layers[layers["layer"] < layers.groupby(RUN)["layer"].transform("max")]
+    means = hidden.groupby(KEYS)[list(AVERAGED)].mean()
+    # A network that diverged has no rank, but its integer column holds 0; make that NaN.
+    return means.where(means["effective_rank"].notna(), axis=0).reset_index()
+
+
+def write(path: str | Path, table: pd.DataFrame, kind: Table) -> None:
+    """Write `table` with the types and the metadata of its `kind`."""
+    schema = kind.schema()
+    # `Table.from_pandas` would store NaN as null, unlike the tables that are joined here.
+    columns = [pa.array(table[field.name].to_numpy(), field.type) for field in schema]
+    with whole(path) as temporary:
+        pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
+
+
+def main() -> None:
+    """Command line of the aggregation job."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recipes", type=json.loads, required=True, help="settings by name")
+    inputs = ("history", "collapse", "layers", "bounds")
+    for option in inputs:
+        parser.add_argument(f"--{option}", nargs="+", required=True)
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--output-layers", required=True)
+    args = parser.parse_args()
+    parts = {name: read(getattr(args, name)) for name in inputs}
+    table = aggregate(args.recipes, **parts)
+    write(args.output, table, AGGREGATE)
+    write(args.output_layers, parts["layers"].sort_values([*KEYS, "layer"]), LAYERS)
+    print(f"{len(table)} rows of {table.groupby(RUN).ngroups} runs")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,110 @@
+"""The page beside a study's results: of what they are made, and where what lies.
+
+    python -m squareloss.pages.study_readme --config JSON --made-from TEXT \
+        --output results/demo/README.md --croissant results/demo/croissant.json
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import squareloss
+from squareloss import catalog
+from squareloss.errors import run_stage
+from squareloss.files import whole
+from squareloss.pages.croissant import described
+
+PACKAGES = ("torch", "numpy", "pandas", "scipy", "snakemake")
+PAGE = """\
+# Results of the study `{study}`
+
+{made_from}
+
+{origin} Python {python}, {packages}. Each `runs/.../run.json` says with what its run was trained.
+
+| where | what |
+|---|---|
+| `claims/claims.html`, `.md`, `.parquet` | every statement of the paper with its verdict |
+| `figures/<name>.png`, `.pdf` | the figures below |
+| `tables/<name>.csv`, `.md`, `.tex` | the numbers of those that have a table |
+| `aggregate/<name>.parquet` | all measurements of a figure's runs: a row a replicate and epoch |
+| `aggregate/layers/<name>.parquet` | the same for each layer |
+| `metrics/<table>/recipe=.../block=<b>.parquet` | the measurements of each run |
+| `runs/.../run.json`, `snapshots.safetensors` | what was run on what; the weights |
+| `croissant.json` | the tables of `metrics/` for programs that read Croissant |
+
+`docs/tables.md` of the repository explains every column and has examples that read them.
+
+| figure | what it shows |
+|---|---|
+{figures}
+
+## Config
+
+```json
+{config}
+```
+"""
+
+
+def origin(module: Path) -> str:
+    """The commit of the code, one file of which is `module`, and whether files differ from it.
+
+    A package that is installed in an environment may lie below somebody else's repository, which
+    does not have the file among its own.
+    """
+    commands = (
+        ["ls-files", "--error-unmatch", module.name],
+        ["rev-parse", "HEAD"],
+        ["status", "--porcelain", "--untracked-files=no"],
+    )
+    try:
+        _, commit, changes = (
+            subprocess.check_output(
+                ["git", *command], cwd=module.parent, stderr=subprocess.DEVNULL, text=True
+            ).strip()
+            for command in commands
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return f"squareloss {squareloss.__version__}, of no known commit."
+    changed = ", with changes that are not committed" if changes else ""
+    return f"squareloss {squareloss.__version__}, commit `{commit}`{changed}."
+
+
+def page(config: dict[str, Any], made_from: str) -> str:
+    """The page as Markdown, for the whole config of a study."""
+    modules = catalog.figures()
+    figures = [
+        f"| [{name}](figures/{name}.png) | {modules[name].title.replace('|', '&#124;')} |"
+        for name in config["figures"]
+    ]
+    return PAGE.format(
+        study=config["study"],
+        made_from=made_from,
+        origin=origin(Path(__file__)),
+        python=platform.python_version(),
+        packages=", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        figures="\n".join(figures),
+        config=json.dumps(config, indent=1, sort_keys=True),
+    )
+
+
+def main() -> None:
+    """Command line of the job."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    for option in ("config", "made-from", "output", "croissant"):
+        parser.add_argument(f"--{option}", required=True)
+    arguments = parser.parse_args()
+    config, made_from = json.loads(arguments.config), json.loads(arguments.made_from)
+    tables = json.dumps(described(config["study"], made_from), indent=1)
+    for path, text in ((arguments.croissant, tables), (arguments.output, page(config, made_from))):
+        with whole(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_stage(main)

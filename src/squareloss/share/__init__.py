@@ -1,0 +1,1 @@
+"""What goes between clones: merging, archives, Snakemake's records."""

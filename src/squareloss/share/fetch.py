@@ -1,0 +1,234 @@
+"""Take finished runs from an archive in the place of training: `make fetch-results FROM=...`.
+
+    python -m squareloss.share.fetch --config config.yaml config/demo.yaml --source https://...
+
+The source is a folder that `squareloss.share.archive` made, or the address where its files lie: any
+web server, or a bucket that is open to read. A run is taken if what made it is what the study here
+asks for: the same settings, data and code. The others are named with the difference, and Snakemake
+trains them as if there were no archive. What is here never changes.
+"""
+
+import argparse
+import json
+import shutil
+import tarfile
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import urlopen
+
+from squareloss.errors import UserError, run_stage
+from squareloss.files import checksum
+from squareloss.share import merge
+from squareloss.share import snakemake_records as records
+from squareloss.share.archive import MANIFEST, RECORD, Manifest, Packed, jobs
+from squareloss.spec import RunSpec, canonical_json
+from squareloss.study.config import Study
+from squareloss.study.files import read
+from squareloss.study.sweep import data_specs
+
+TIMEOUT = 60  # seconds without a byte
+SHOWN = 6  # differences in a message
+
+Opener = Callable[[str], IO[bytes]]
+
+
+def opener(source: str) -> Opener:
+    """A function that opens a file of an archive by its name, or raises `UserError`."""
+
+    def open_file(name: str) -> IO[bytes]:
+        try:
+            if source.startswith(("http://", "https://")):
+                # The response is closed by whoever reads it.
+                return urlopen(f"{source.rstrip('/')}/{quote(name, safe='/=')}", timeout=TIMEOUT)
+            return (Path(source) / name).open("rb")
+        except HTTPError as error:
+            reason: object = f"{error.code} {error.reason}"
+        except URLError as error:
+            reason = error.reason
+        except OSError as error:
+            reason = error.strerror or error
+        raise UserError(f"FROM={source}: {name} could not be read: {reason}")
+
+    return open_file
+
+
+def manifest(open_file: Opener, source: str, study: Study) -> Manifest:
+    """What an archive says that it holds. Raises `UserError` unless it is one of `study`."""
+    try:
+        with open_file(MANIFEST) as file:
+            found = Manifest.model_validate_json(file.read())
+    except HTTPException as error:
+        raise UserError(f"{MANIFEST}: the transfer broke off ({error}); fetch again") from None
+    except ValueError:
+        raise UserError(
+            f"FROM={source}: {MANIFEST} is not what this version of squareloss writes"
+        ) from None
+    if found.study != study.study:
+        raise UserError(
+            f"FROM={source} holds the study {found.study}, and the config is that of "
+            f"{study.study}: name the study's own, e.g. CONFIG=config/demo.yaml"
+        )
+    return found
+
+
+def unpack(open_file: Opener, packed: Packed, clone: Path) -> None:
+    """Put the parts of one file of an archive, and their records, into the empty folder `clone`.
+
+    Nothing else that the file may hold is unpacked. Raises `UserError` if it is not what the
+    manifest says, to the byte, or lacks a part or its record.
+    """
+    local = clone / "packed"
+    try:
+        with open_file(packed.file) as remote, local.open("wb") as file:
+            shutil.copyfileobj(remote, file)
+    except HTTPException as error:
+        raise UserError(f"{packed.file}: the transfer broke off ({error}); fetch again") from None
+    if checksum(local) != packed.sha256:
+        raise UserError(f"{packed.file} is damaged: not what {MANIFEST} lists; fetch again")
+    with tarfile.open(local) as tar:
+        for part in packed.parts:
+            targets = {part: clone / part, part + RECORD: records.record_path(clone, part)}
+            for name, target in targets.items():
+                try:
+                    member = tar.extractfile(name)
+                except KeyError:
+                    member = None
+                if member is None:
+                    raise UserError(f"{packed.file} lacks {name}")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with member, target.open("wb") as file:
+                    shutil.copyfileobj(member, file)
+    local.unlink()
+
+
+def differences(
+    clones: merge.Clones, parts: tuple[str, ...], spec: RunSpec, study: Study
+) -> set[str]:
+    """In what unpacked parts differ from what the study here asks for: settings, code, data.
+
+    Data are compared where they have been prepared here.
+    """
+    asked = merge.settings_of_spec(json.loads(canonical_json(spec))) | {"delta": study.delta}
+    there = merge.settings(clones.source, list(parts))
+    here = {key: {str(value)} for key, value in asked.items()}
+    here |= merge.found_here(clones.target, there)
+    return {
+        f"{key} is {merge.shown(values)} there and {merge.shown(here[key])} here"
+        for key, values in there.items()
+        if key in here and values != here[key]
+    }
+
+
+def data_differences(name: str, held: Manifest, study: Study) -> set[str]:
+    """In what the archive's data set of this name differs from that of the study here.
+
+    Its title is no difference, nor is where its files lie.
+    """
+    if name not in held.datasets:  # of an archive that does not say
+        return set()
+    there, here = held.datasets[name].model_dump(), study.datasets[name].model_dump()
+    return {
+        f"datasets.{name}.{key} is {value} there and {here[key]} here"
+        for key, value in there.items()
+        if key not in ("title", "root") and value != here[key]
+    }
+
+
+def fetch(source: str, target: Path, study: Study) -> dict[str, set[str]]:
+    """Take the runs of `study` that `target` lacks, each whole; returns why runs were not taken.
+
+    By run and block. Raises `UserError` for an archive that cannot be read or is damaged; what was
+    taken before stays, and the next start goes on from there.
+    """
+    merge.refuse_locked(target)
+    open_file = opener(source)
+    held = manifest(open_file, source, study)
+    prefix = f"{study.results}/{study.study}/"
+    _refuse_without_data(held, target, study)
+    differing: dict[str, set[str]] = {}
+    taken = here = 0
+    (target / ".snakemake").mkdir(exist_ok=True)
+    for run, spec in jobs(study).items():
+        packed = held.runs.get(run)
+        if packed is None:
+            continue
+        if not all(
+            part.startswith(prefix) and ".." not in Path(part).parts for part in packed.parts
+        ):
+            raise UserError(f"{packed.file} holds parts that do not belong below {prefix}")
+        if all(merge.Clones(target, target).here(part) for part in packed.parts):
+            here += 1
+            continue
+        with tempfile.TemporaryDirectory(dir=target / ".snakemake", prefix="fetch-") as folder:
+            clones = merge.Clones(Path(folder), target)
+            unpack(open_file, packed, clones.source)
+            reasons = differences(clones, packed.parts, spec, study)
+            reasons |= data_differences(spec.recipe.dataset, held, study)
+            lacking, own = merge.missing(clones, {run: list(packed.parts)})
+            if own:
+                reasons = {"it was trained here too"}
+            if reasons:
+                differing[run] = reasons
+                continue
+            size = merge.take(clones, lacking[run])
+            taken += 1
+            print(f"{study.study}: took {run}: {size / 1e6:.1f} MB", flush=True)
+    lacks = len(jobs(study)) - taken - here - len(differing)
+    print(
+        f"{study.study}: {taken} runs taken, {here} were here already, {len(differing)} are made "
+        f"otherwise, {lacks} are not in the archive"
+    )
+    return differing
+
+
+def _refuse_without_data(held: Manifest, target: Path, study: Study) -> None:
+    """Runs without weights count as made before their data if these are prepared afterwards.
+
+    Snakemake compares checksums only where all outputs of a run are there, and times otherwise. It
+    would train what was taken again, as soon as another run has the data prepared.
+    """
+    packed = [held.runs[run] for run in jobs(study) if run in held.runs]
+    weights = all(any(merge.WEIGHTS in part for part in one.parts) for one in packed)
+    data = target / study.results / study.study / "data"
+    prepared = all((data / path).exists() for path in data_specs(study))
+    if len(packed) < len(jobs(study)) and not weights and not prepared:
+        raise UserError(
+            "the archive has no weights and lacks runs of this study: prepare the data first, "
+            "`snakemake data --cores 1 --configfile ...`, then fetch; what is taken would else be "
+            "trained again"
+        )
+
+
+def summary(differing: dict[str, set[str]]) -> list[str]:
+    """One line a reason: how many runs were not taken for it."""
+    runs_of: dict[str, list[str]] = defaultdict(list)
+    for run, reasons in differing.items():
+        for reason in reasons:
+            runs_of[reason].append(run)
+    lines = [
+        f"not taken: {len(runs)} runs, as {reason}, e.g. {runs[0]}"
+        for reason, runs in sorted(runs_of.items(), key=lambda item: -len(item[1]))
+    ]
+    more = [f"and {len(lines) - SHOWN} more reasons"] if len(lines) > SHOWN else []
+    return lines[:SHOWN] + more
+
+
+def main() -> None:
+    """Command line of `make fetch-results`."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--config", nargs="+", required=True, help="config.yaml and its overlays")
+    parser.add_argument("--source", required=True, help="folder or address of the archive")
+    arguments = parser.parse_args()
+    differing = fetch(arguments.source, Path(), read(arguments.config))
+    for line in summary(differing):
+        print(line)
+
+
+if __name__ == "__main__":
+    run_stage(main)

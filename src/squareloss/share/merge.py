@@ -1,0 +1,290 @@
+"""Take the finished runs of another clone: `make merge FROM=../other`.
+
+    python -m squareloss.share.merge --source ../other
+
+What is taken are *parts*: what training and the extraction of metrics made of one block of a run,
+each with Snakemake's record of what it was made with. Without its record, Snakemake would take a
+result for good whatever changes later. Prepared data, aggregates, figures and claims are not taken:
+they are made again from the parts, in minutes.
+
+What is here never changes. Of each run comes what is missing here, all of it or nothing. A study
+whose config, code or data differ between the clones is refused, since its parts would not belong
+together (and Snakemake would train them again).
+"""
+
+import argparse
+import filecmp
+import json
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from squareloss.code import code
+from squareloss.errors import UserError, run_stage
+from squareloss.files import checksum, discard_partial, whole
+from squareloss.share import snakemake_records as records
+
+TRAINED = re.compile(r"(?P<study>.+)/runs/(?P<run>recipe=.+/block=\d+)/(?P<file>[^/]+)")
+TABLE = re.compile(r"(?P<study>.+)/metrics/(?P<file>[^/]+)/(?P<run>recipe=.+/block=\d+)\.parquet")
+WEIGHTS = "snapshots.safetensors"
+TRAINING = {"run.json", "history"}  # without these a run is not finished
+EXTRACTED = {"margins", "collapse", "layers", "bounds"}  # with these it needs no weights any more
+SHOWN = 6  # differences in a message
+
+
+@dataclass(frozen=True)
+class Clones:
+    """Where parts are taken from, and where they go."""
+
+    source: Path
+    target: Path
+
+    def here(self, part: str) -> bool:
+        """Whether the target has a part, and the record that goes with it."""
+        return (self.target / part).exists() and records.read(self.target, part) is not None
+
+    def same(self, part: str) -> bool:
+        """Whether a part that the target has is the source's, byte for byte."""
+        return filecmp.cmp(self.source / part, self.target / part, shallow=False)
+
+
+Runs = dict[str, dict[str, list[str]]]  # study -> run and block -> its parts
+Settings = dict[str, set[str]]  # what a study was made with -> the values that occur
+
+
+def finished_runs(clone: Path) -> Runs:
+    """Every run and block of a clone that is trained, with those of its parts that are finished.
+
+    Weights are large. Where they have been removed, a run is finished if all was measured before.
+    """
+    runs: Runs = defaultdict(lambda: defaultdict(list))
+    files = defaultdict(set)
+    for output in records.outputs(clone):
+        part = TRAINED.fullmatch(output) or TABLE.fullmatch(output)
+        if part and _finished(clone, output):
+            runs[part["study"]][part["run"]].append(output)
+            files[part["study"], part["run"]].add(part["file"])
+
+    def trained(study: str, run: str) -> bool:
+        there = files[study, run]
+        return there >= TRAINING and (WEIGHTS in there or there >= EXTRACTED)
+
+    return {
+        study: {run: parts for run, parts in by_run.items() if trained(study, run)}
+        for study, by_run in runs.items()
+    }
+
+
+def missing(clones: Clones, runs: dict[str, list[str]]) -> tuple[dict[str, list[str]], list[str]]:
+    """What the target lacks, by run; and the runs that it lacks parts of but trained by itself.
+
+    Parts of the latter do not go with what is there, so nothing of them is taken.
+    """
+    lacking, own = {}, []
+    for run, parts in runs.items():
+        lacked = [part for part in parts if not clones.here(part)]
+        there = [part for part in parts if (clones.target / part).exists()]
+        if lacked and all(clones.same(part) for part in there):
+            lacking[run] = lacked
+        elif lacked:
+            own.append(run)
+    return lacking, own
+
+
+def settings(clone: Path, parts: list[str]) -> Settings:
+    """What parts were made with, by the names that the config and Snakemake have for it."""
+    found: Settings = defaultdict(set)
+    for part in parts:
+        record = records.read(clone, part)
+        if record is not None:
+            found[f"command of rule {record.rule}"].add(record.command)
+            for name, value in record.parameters.items():
+                for key, setting in _settings_of(name, value).items():
+                    found[key].add(str(setting))
+            for path, checksum in record.checksums.items():
+                if "/data/" in path:
+                    found[path].add(checksum)
+    return found
+
+
+def differences(clones: Clones, study: str, parts: list[str]) -> list[str]:
+    """In what the settings of parts in the source differ from those of the study in the target."""
+    theirs = settings(clones.source, parts)
+    outputs = records.outputs(clones.target)
+    ours = settings(clones.target, [output for output in outputs if _study(output) == study])
+    ours |= found_here(clones.target, theirs)
+    return [
+        f"{key} is {shown(values - ours[key])} there and {shown(ours[key])} here"
+        for key, values in sorted(theirs.items())
+        if key in ours and values - ours[key]
+    ]
+
+
+def take(clones: Clones, parts: list[str]) -> int:
+    """Copy the parts of one run and their records, all or nothing; returns the bytes copied.
+
+    Everything is copied to temporary names first. Then all get their names, the records before the
+    parts: a part without its record would be taken for good. (What a kill between two renames
+    leaves is completed by the next merge, because it is the source's.)
+    """
+    absent = [part for part in parts if not (clones.target / part).exists()]
+    unrecorded = [part for part in parts if records.read(clones.target, part) is None]
+    copies = [(clones.source / part, clones.target / part) for part in absent]
+    copies += [
+        (records.record_path(clones.source, part), records.record_path(clones.target, part))
+        for part in unrecorded
+    ]
+    # The stack is left from its end: the records, which come last, get their names first.
+    with ExitStack() as stack:
+        for source, target in copies:
+            discard_partial(target)
+            _copy(source, stack.enter_context(whole(target)))
+    # Killed here while it was training, a run has marks that it is incomplete. It is complete now.
+    for part in parts:
+        records.marker_path(clones.target, part).unlink(missing_ok=True)
+    return sum((clones.target / part).stat().st_size for part in absent)
+
+
+def merge(clones: Clones) -> list[str]:
+    """Take what the target lacks, study by study, and print it; returns why studies were refused.
+
+    Raises `UserError` if one of the two is not a clone in which parts can be taken or put.
+    """
+    check(clones)
+    refused = []
+    for study, runs in finished_runs(clones.source).items():
+        lacking, own = missing(clones, runs)
+        wanted = [part for parts in lacking.values() for part in parts]
+        differing = differences(clones, study, wanted)
+        if differing:
+            more = f"; and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
+            refused.append(f"{study}: {'; '.join(differing[:SHOWN])}{more}")
+            continue
+        for run, parts in lacking.items():
+            size = take(clones, parts)
+            print(f"{study}: took {run}: {len(parts)} files, {size / 1e6:.1f} MB", flush=True)
+        for run in own:
+            print(f"{study}: {run} was trained here too: what is here stays as it is")
+        here = len(runs) - len(lacking) - len(own)
+        print(
+            f"{study}: {len(lacking)} runs taken, {here} were here already, {len(own)} left there"
+        )
+    return refused
+
+
+def check(clones: Clones) -> None:
+    """Raise `UserError` if parts cannot be taken from one of the two, or put into the other."""
+    source, target = clones.source, clones.target
+    if not (source / ".snakemake" / "metadata").is_dir():
+        raise UserError(f"FROM={source}: not a clone in which Snakemake has run")
+    if target.resolve() == source.resolve():
+        raise UserError(f"FROM={source}: is this clone; name another one")
+    refuse_locked(target)
+
+
+def refuse_locked(target: Path) -> None:
+    """Raise `UserError` while Snakemake runs in a clone."""
+    if records.locked(target):
+        raise UserError(
+            f"{target}: Snakemake runs here; wait for its end (if it was killed, run it with "
+            "--unlock first)"
+        )
+
+
+def _finished(clone: Path, output: str) -> bool:
+    return (
+        (clone / output).is_file()
+        and not records.marker_path(clone, output).exists()
+        and records.read(clone, output) is not None
+    )
+
+
+def _study(output: str) -> str | None:
+    part = TRAINED.fullmatch(output) or TABLE.fullmatch(output)
+    return part and part["study"]
+
+
+def _settings_of(name: str, value: Any) -> dict[str, Any]:
+    """The settings in one parameter of a rule: those that its runs have in common.
+
+    The point of the run and the path of its checkpoint are its own.
+    """
+    if isinstance(value, str) and value.startswith("code of "):
+        modules, _, digest = value.rpartition(": ")
+        return {modules: digest}
+    if name == "spec":
+        return settings_of_spec(json.loads(value))
+    return {} if name == "checkpoint" else {name: value}
+
+
+def settings_of_spec(spec: dict[str, Any]) -> dict[str, Any]:
+    """What a training job must do, without what is its own among the runs of its study."""
+    own = {"point", "recipe", "replicates"}
+    recipe = spec["point"]["recipe_name"]
+    return (
+        {key: value for key, value in spec.items() if key not in own}
+        | {f"recipes.{recipe}.{key}": value for key, value in spec["recipe"].items()}
+        | {"block_size": len(spec["replicates"])}
+    )
+
+
+def found_here(target: Path, keys: Iterable[str]) -> Settings:
+    """What the target has for those keys that name code, or data that are prepared there.
+
+    It is what Snakemake would compare with.
+    """
+    found = {key: {_code(key)} for key in keys if key.startswith("code of ")}
+    return found | {key: {_checksum(target / key)} for key in keys if (target / key).is_file()}
+
+
+def _code(key: str) -> str:
+    """The digest of the code here, for a key like "code of train, networks.cnn6"."""
+    try:
+        return code(*key.removeprefix("code of ").split(", ")).rpartition(": ")[2]
+    except FileNotFoundError:
+        return "absent"
+
+
+@cache
+def _checksum(path: Path) -> str:
+    """The checksum of a file, as Snakemake records it."""
+    return f"sha256:{checksum(path)}"
+
+
+def shown(values: set[str]) -> str:
+    """Values of a setting in a message; long ones are not spelt out."""
+    texts = (text if len(text) < 80 else "other text" for text in sorted(values))
+    return " or ".join(texts)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copy2(source, target)
+    except OSError as error:
+        if error.filename != str(source):
+            raise  # the target's: `whole` says what is wrong with it
+        raise UserError(f"{source} could not be read: {error.strerror}") from None
+
+
+def main() -> None:
+    """Command line of `make merge`."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--source", required=True, type=Path, help="the other clone")
+    parser.add_argument("--target", default=".", type=Path, help="this clone")
+    arguments = parser.parse_args()
+    refused = merge(Clones(arguments.source, arguments.target))
+    if refused:
+        raise UserError(
+            f"not taken from {arguments.source}, which is made with other settings: "
+            + " | ".join(refused)
+        )
+
+
+if __name__ == "__main__":
+    run_stage(main)

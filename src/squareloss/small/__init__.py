@@ -1,0 +1,1 @@
+"""Small problems, trained to the end, for statements that no image network can show."""

@@ -1,0 +1,164 @@
+"""What a config must be beyond its models: what it names must exist, fit together and be runnable.
+
+Every check raises `UserError`, one line that names the key and what is allowed.
+"""
+
+import importlib
+import itertools
+import math
+import pkgutil
+from typing import TYPE_CHECKING, Any
+
+import squareloss.data.sources
+import squareloss.model.networks
+from squareloss import catalog
+from squareloss.data.images import CHANNELS, SIDE
+from squareloss.errors import UserError
+from squareloss.model.architecture import build, weight_shapes
+
+if TYPE_CHECKING:
+    from squareloss.study.config import Study, Sweep
+
+MOST_PARAMETERS = 1e11  # several times what the memory of one GPU holds
+
+
+def modules_of(package: Any) -> list[str]:
+    """Names of the modules in a package, which are what a config may choose from."""
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+
+
+def check(study: "Study") -> None:
+    """All checks of a config whose keys and types are right."""
+    _check_blocks(study)
+    _check_recipes(study)
+    _check_experiments(study)
+
+
+def _check_blocks(study: "Study") -> None:
+    if study.replicates % study.block_size:
+        raise UserError(
+            f"config: replicates: {study.replicates} is not a multiple of "
+            f"block_size = {study.block_size}; replicates are trained by whole blocks"
+        )
+    for figure in study.figures:
+        if _reads_landscape(figure) and study.block_size < 2:
+            raise UserError(
+                f"config: block_size: {figure} compares two replicates of one block; "
+                "allowed: 2 or more"
+            )
+
+
+def _reads_landscape(figure: str) -> bool:
+    return figure in catalog.figures() and "landscape" in catalog.figures()[figure].reads
+
+
+def _check_landscape(figure: str, place: str, grid: dict[str, tuple], study: "Study") -> None:
+    """The loss is measured between networks of two classes and one labelling, without batch norm,
+    whose running statistics mean nothing in between.
+    """
+    recipes = [study.recipes[name] for name in grid["recipe"]]
+    if any(recipe.normalization == "bn" for recipe in recipes):
+        raise UserError(f"config: {place}: {figure} takes no recipe with `normalization: bn`")
+    if any(len(study.datasets[recipe.dataset].classes) != 2 for recipe in recipes):
+        raise UserError(f"config: {place}: {figure} takes data sets of two classes only")
+    if any(grid["label_noise"]):
+        raise UserError(f"config: {place}: {figure} takes no label noise; allowed: 0")
+
+
+def _check_recipes(study: "Study") -> None:
+    sources = modules_of(squareloss.data.sources)
+    networks = modules_of(squareloss.model.networks)
+    for name, dataset in study.datasets.items():
+        check_choice(f"datasets.{name}.source", dataset.source, sources)
+    for name, recipe in study.recipes.items():
+        check_choice(f"recipes.{name}.dataset", recipe.dataset, list(study.datasets))
+        check_choice(f"recipes.{name}.network", recipe.network, networks)
+        layers = build(recipe.network, 2, recipe.width, recipe.downsample)
+        parameters = sum(math.prod(shape) for shape in weight_shapes(layers, CHANNELS, SIDE))
+        if parameters > MOST_PARAMETERS:
+            raise UserError(
+                f"config: recipes.{name}.width: {recipe.width:g} makes {parameters:.2g} "
+                f"parameters, {4e-9 * parameters:,.0f} GB for each copy of them"
+            )
+
+
+def _check_experiments(study: "Study") -> None:
+    known = catalog.figures()
+    for figure in study.figures:
+        check_choice("figures", figure, list(known))
+        if known[figure].needs_runs and figure not in study.experiments:
+            raise UserError(
+                f"config: figures: {figure} has no experiment; say what it is to run in "
+                f"experiments.{figure}.sweeps"
+            )
+    drawn = [name for name, about in known.items() if about.needs_runs]
+    for name, experiment in study.experiments.items():
+        check_choice("experiments", name, drawn)
+        for i, sweep in enumerate(experiment.sweeps):
+            _check_sweep(f"experiments.{name}.sweeps[{i}]", sweep, name, study)
+
+
+def _check_sweep(place: str, sweep: "Sweep", figure: str, study: "Study") -> None:
+    def key(field: str) -> str:
+        return f"{place}.{field}" if getattr(sweep, field) else f"baseline.{field}"
+
+    grid = sweep.grid(study.baseline)
+    for recipe in grid["recipe"]:
+        check_choice(key("recipe"), recipe, list(study.recipes))
+        for n, batch in itertools.product(grid["n_train"], grid["batch_size"]):
+            if study.recipes[recipe].normalization == "bn" and (batch == 1 or n % batch == 1):
+                raise UserError(
+                    f"config: {key('batch_size')}: {batch} leaves one image in the last batch of "
+                    f"N = {n}, which `normalization: bn` cannot standardise"
+                )
+        # The experiment of a figure that is not wanted is not run: its data may be absent.
+        if figure in study.figures:
+            dataset = study.recipes[recipe].dataset
+            _check_sizes(key("n_train"), grid["n_train"], dataset, study)
+    if figure in study.figures and _reads_landscape(figure):
+        _check_landscape(figure, place, grid, study)
+
+
+def _check_sizes(key: str, sizes: tuple[int, ...], dataset_name: str, study: "Study") -> None:
+    """Check that the data set has the classes, and enough images for every N of a sweep."""
+    dataset = study.datasets[dataset_name]
+    source = importlib.import_module(f"squareloss.data.sources.{dataset.source}")
+    train_counts, test_counts = source.class_counts(dataset.root)
+    groups = len(dataset.classes)
+    for label in (label for group in dataset.classes for label in group):
+        if label not in train_counts:
+            allowed = f"{min(train_counts)} to {max(train_counts)}"
+            raise UserError(
+                f"config: datasets.{dataset_name}.classes: class {label} does not exist in "
+                f"{dataset.source}; allowed: {allowed}"
+            )
+    for name, size in [(f"datasets.{dataset_name}.n_test", dataset.n_test)] + [
+        (key, size) for size in sizes
+    ]:
+        if size % groups:
+            raise UserError(f"config: {name}: {size} is not a multiple of the {groups} classes")
+    # Where a source has no test set of its own, test images are taken from the training images.
+    shared = test_counts is None
+    test_room = groups * min(
+        sum((train_counts if test_counts is None else test_counts)[label] for label in group)
+        for group in dataset.classes
+    )
+    if dataset.n_test > test_room:
+        raise UserError(
+            f"config: datasets.{dataset_name}.n_test: {dataset.n_test} is larger than the "
+            f"data set; allowed: up to {test_room}"
+        )
+    train_room = groups * min(sum(train_counts[label] for label in g) for g in dataset.classes)
+    train_room -= dataset.n_test if shared else 0
+    for size in sizes:
+        if size > train_room:
+            raise UserError(
+                f"config: {key}: {size} is larger than data set {dataset_name}; "
+                f"allowed: up to {train_room}"
+            )
+
+
+def check_choice(key: str, value: str, allowed: list[str]) -> None:
+    """Raise `UserError` unless a key's value is among those allowed."""
+    if value not in allowed:
+        raise UserError(f"config: {key}: {value!r} does not exist; allowed: {', '.join(allowed)}")

@@ -1,0 +1,262 @@
+"""What may be asked for: the models of `config.yaml`, and errors that name the key.
+
+`load` is the only entry: it turns the dictionary Snakemake merged into a `Study`, or raises a
+`UserError` of one line. A recipe may name another with `like`, whose keys it takes over; this is
+resolved after overlays have been merged, so an overlay of the one reaches the other.
+`python -m squareloss.study.config` prints the JSON schema of the file.
+"""
+
+import difflib
+import json
+import os
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+
+from squareloss.errors import UserError
+from squareloss.spec import (
+    NUMBER,
+    Coordinates,
+    Count,
+    Integer,
+    Name,
+    Positive,
+    Recipe,
+    Schedule,
+    Strict,
+)
+from squareloss.study.checks import check, check_choice
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _as_groups(value: object) -> object:
+    return [_as_list(group) for group in value] if isinstance(value, list | tuple) else value
+
+
+def _as_path(value: str) -> str:
+    """One spelling of a path, so that what is there is not looked for under another name."""
+    path = os.path.normpath(os.path.expanduser(value)) if value else ""
+    if path.startswith("~"):
+        raise ValueError("there is no such user's home; give the whole path")
+    if "{" in path or "}" in path:
+        raise ValueError("a path must have no braces, which Snakemake takes for wildcards")
+    return path
+
+
+def _names_a_folder(path: str) -> str:
+    if path in ("", "."):
+        raise ValueError("must name a folder, e.g. results")
+    return path
+
+
+FilePath = Annotated[str, AfterValidator(_as_path)]
+
+T = TypeVar("T")
+# A list of values; a single one may stand without brackets.
+Values = Annotated[tuple[T, ...], BeforeValidator(_as_list), Field(min_length=1)]
+
+
+class Dataset(Strict):
+    """Which images of which source; `source` is a module of squareloss.data.sources."""
+
+    source: Name = Field(description="a module of squareloss.data.sources")
+    title: str = Field(description="how figures name the data")
+    root: FilePath = Field("", description="folder of the source's files, where it has any")
+    classes: Annotated[
+        tuple[tuple[Annotated[int, Field(ge=0), NUMBER], ...], ...], BeforeValidator(_as_groups)
+    ] = Field(description="one entry a class: a label, or a list of labels merged into one class")
+    n_test: Count = Field(description="test images, balanced over the classes")
+    noise_kind: Literal["permute", "uniform"] = Field(
+        "permute", description="random labels: permuted among the chosen, or drawn uniformly"
+    )
+
+    @model_validator(mode="after")
+    def _classes_are_disjoint(self) -> Self:
+        labels = [label for group in self.classes for label in group]
+        if len(self.classes) < 2 or len(set(labels)) < len(labels) or not all(self.classes):
+            raise ValueError("`classes` must name at least two classes and no label twice")
+        return self
+
+
+class Baseline(Coordinates):
+    """The point that every sweep varies."""
+
+    recipe: Name = Field(description="a key of `recipes`")
+
+
+_lists: Any = {"recipe": (Values[Name], ())} | {
+    name: (Values[Annotated[field.annotation, *field.metadata]], ())  # type: ignore[name-defined]
+    for name, field in Coordinates.model_fields.items()
+}
+_Values = create_model("_Values", __base__=Strict, **_lists)
+
+
+class Sweep(_Values):  # type: ignore[misc, valid-type]
+    """A grid: every combination of the values listed; what is not listed is the baseline's."""
+
+    def grid(self, baseline: Baseline) -> dict[str, tuple]:
+        """Values of every coordinate, the baseline's where the sweep has none."""
+        return {
+            name: getattr(self, name) or (getattr(baseline, name),)
+            for name in type(self).model_fields
+        }
+
+
+class Experiment(Strict):
+    """The runs of the figure of the same name: the points of one or more grids."""
+
+    sweeps: tuple[Sweep, ...] = Field(min_length=1, description="grids, whose points are joined")
+
+
+class Study(Strict):
+    """All of `config.yaml`."""
+
+    study: Name = Field(description="results go to <results>/<study>/")
+    results: Annotated[FilePath, AfterValidator(_names_a_folder)] = Field(
+        "results", description="folder of all studies' results"
+    )
+    seed: Integer = Field(0, description="all random numbers follow from it")
+    replicates: Count = Field(description="independent seeds of every run")
+    block_size: Count = Field(description="replicates trained by one job")
+    delta: Annotated[float, Field(gt=0, lt=1), NUMBER] = Field(
+        0.05, description="probability with which a generalisation bound may fail"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="of training; auto is a GPU where one can be used"
+    )
+    threads: Count = Field(1, description="CPU threads of a training job")
+    checkpoint_minutes: Positive = Field(
+        5, description="how often a training job saves where it stands"
+    )
+    training_rate: Positive = Field(
+        1e13, description="FLOP/s a training job is taken to reach: sets time limits on clusters"
+    )
+    figures: tuple[Name, ...] = Field(
+        min_length=1, description="modules of squareloss.figures to draw"
+    )
+    datasets: dict[Name, Dataset] = Field(min_length=1, description="by name")
+    recipes: dict[Name, Recipe] = Field(min_length=1, description="by name")
+    baseline: Baseline = Field(description="the point that every sweep varies")
+    experiments: dict[Name, Experiment] = Field(
+        min_length=1, description="the runs of each figure, by the figure's name"
+    )
+
+
+def load(raw: dict[str, Any]) -> Study:
+    """Validate the merged config.
+
+    Raises `UserError`, one line that names the key and what is allowed, for whatever is wrong.
+    """
+    try:
+        study = Study.model_validate(_with_whole_recipes(raw))
+    except ValidationError as error:
+        raise UserError(_one_line(error)) from None
+    check(study)
+    return study
+
+
+def _with_whole_recipes(raw: dict[str, Any]) -> dict[str, Any]:
+    """The config with `like` of every recipe replaced by what it stands for."""
+    recipes = raw.get("recipes")
+    if not isinstance(recipes, dict):
+        return raw
+    return raw | {"recipes": {name: _whole_recipe(recipes, [name]) for name in recipes}}
+
+
+def _whole_recipe(recipes: dict[str, Any], chain: list[str]) -> Any:
+    """The last recipe of `chain`: all keys of the one that it is like, then its own over them.
+
+    `chain` is the way there, each recipe like the next. What is no mapping stays for the
+    validation to refuse.
+    """
+    recipe = recipes[chain[-1]]
+    if not isinstance(recipe, dict) or "like" not in recipe:
+        return recipe
+    key, other = f"recipes.{chain[-1]}.like", recipe["like"]
+    check_choice(key, other, [name for name in recipes if isinstance(name, str)])
+    if other in chain:
+        raise UserError(f"config: {key}: a circle: {', '.join([*chain, other])}; let one end it")
+    base = _whole_recipe(recipes, [*chain, other])
+    own = {name: value for name, value in recipe.items() if name != "like"}
+    return base | own if isinstance(base, dict) else own
+
+
+def _one_line(error: ValidationError) -> str:
+    """The first problem of a validation error as one line: key, what is wrong, what is allowed."""
+    problem, *others = error.errors()
+    key = _key(problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        model = _model_at(problem["loc"][:-1])
+        allowed = sorted([*model.model_fields, *(["like"] if model is Recipe else [])])
+        close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        message = f"unknown key; {hint}allowed: {', '.join(allowed)}"
+    elif problem["type"] == "missing":
+        message = "is required and missing"
+    elif problem["type"] == "string_type" and problem["input"] is not None:
+        # YAML reads 2024 and 1e3 as numbers and yes as true, not as text.
+        message = (
+            f"must be text, got {problem['input']!r}; quote it in a file, "
+            "or choose a name that is no number"
+        )
+    else:
+        value = problem["input"]
+        shown = f", got {value!r}" if isinstance(value, str | int | float | None) else ""
+        message = problem["msg"].removeprefix("Value error, ") + shown
+    more = f" (and {len(others)} more)" if others else ""
+    return f"config: {key or 'the file'}: {message}{more}"
+
+
+def _key(location: tuple[str | int, ...]) -> str:
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).removeprefix(".").removesuffix(".[key]")
+
+
+def _model_at(location: tuple[str | int, ...]) -> type[BaseModel]:
+    """The model that validates the mapping at `location`: what keys it allows."""
+    models: dict[str, type[BaseModel]] = {
+        "datasets": Dataset,
+        "recipes": Recipe,
+        "experiments": Experiment,
+    }
+    if not location:
+        return Study
+    if "sweeps" in location:
+        return Sweep
+    if location[0] == "baseline":
+        return Baseline
+    if location[-1] == "schedule":
+        return Schedule
+    return models[str(location[0])]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of `config.yaml`, for editors that complete and check YAML."""
+    found: dict[str, Any] = Study.model_json_schema()
+    recipe = found["$defs"]["Recipe"]
+    recipe["properties"]["like"] = {
+        "type": "string",
+        "description": "another recipe, whose keys this one takes over where it has none itself",
+    }
+    del recipe["required"]  # since they may be those of another recipe
+    return found
+
+
+def main() -> None:
+    """Print the schema."""
+    print(json.dumps(schema(), indent=2, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()

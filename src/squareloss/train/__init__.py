@@ -1,0 +1,1 @@
+"""What trains: whatever changes here makes runs train again."""
