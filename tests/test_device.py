@@ -14,8 +14,9 @@ from squareloss.measure import extract
 from squareloss.spec import Schedule
 from squareloss.train import device
 from squareloss.train.device import CPU, Settings, choose_device, working
-from squareloss.train.engine import Block, Replicate, load_data
+from squareloss.train.engine import Block, Replicate
 from squareloss.train.job import history_rows, train
+from squareloss.train.training_data import load_data
 
 # As on a GPU, but for the whole process's deterministic mode.
 AS_ON_A_GPU = Settings(gpu=True, streams=True, recorded=True)

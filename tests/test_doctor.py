@@ -14,7 +14,8 @@ from squareloss.machine import doctor
 from squareloss.machine.doctor import Measured, advice, disagreement, hours
 from squareloss.model.architecture import build, flops_per_sample
 from squareloss.study.files import read
-from squareloss.train.engine import Replicate, load_data
+from squareloss.train.engine import Replicate
+from squareloss.train.training_data import load_data
 
 DEMO = [str(ROOT / "config.yaml"), str(ROOT / "config" / "demo.yaml")]
 

@@ -10,14 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from squareloss.measure.metrics import data_subspace as used_module
 from squareloss.measure.metrics import layerwise as layerwise_module
-from squareloss.measure.metrics import used as used_module
 from squareloss.measure.metrics.collapse import class_means, collapse
 from squareloss.measure.metrics.data_subspace import used_by_images, used_shares
 from squareloss.measure.metrics.layerwise import layerwise
 from squareloss.measure.metrics.rank import distance, layer_metrics
 from squareloss.model.architecture import Conv, Linear, build, weight_shapes
 from squareloss.model.layers import activations, forward
+from squareloss.model.network import Network
 from squareloss.tables.collapse import COLLAPSE
 from squareloss.tables.layers import AFTER_LAYER, LAYERS
 from squareloss.train.evaluate import distribution, margins, moments, targets
@@ -216,28 +217,27 @@ def conv_net():
     weights = [torch.randn(shape, generator=generator) for shape in weight_shapes(layers, 1, 32)]
     images = [torch.randn(n, 1, 32, 32, generator=generator) for n in (60, 31)]
     labels = [torch.arange(len(x)) % 3 for x in images]
-    return layers, weights, list(zip(images, labels, strict=True))
+    return Network(layers, weights, 1.0), list(zip(images, labels, strict=True))
 
 
 def test_collapse_by_layer_against_that_of_the_last_hidden_layer(conv_net, monkeypatch):
-    layers, weights, (train, test) = conv_net
-    whole = layerwise(layers, weights, (), train, test)
-    assert len(whole) == len(layers) == 3
-    f, h = forward(layers, weights, train[0])
-    expected = collapse(h, weights[-1], train[1], f.argmax(1))
+    network, (train, test) = conv_net
+    whole = layerwise(network, train, test)
+    assert len(whole) == len(network.layers) == 3
+    f, h = forward(network.layers, network.weights, train[0])
+    expected = collapse(h, network.weights[-1], train[1], f.argmax(1))
     for name in ("nc1", "nc1_trace", "cdnv", "nc2_angle_means"):
         assert whole[1][name] == pytest.approx(expected[name])
     monkeypatch.setattr(layerwise_module, "BATCH", 7)
-    for one, other in zip(layerwise(layers, weights, (), train, test), whole, strict=True):
+    for one, other in zip(layerwise(network, train, test), whole, strict=True):
         assert one == pytest.approx(other)
 
 
 def test_collapse_by_layer_on_test_images_by_brute_force(conv_net):
-    layers, weights, (train, test) = conv_net
-    rows = layerwise(layers, weights, (), train, test)
+    network, (train, test) = conv_net
+    rows = layerwise(network, train, test)
     by_layer = [
-        [a.flatten(1).double().numpy() for a in activations(layers, weights, x)]
-        for x, _ in (train, test)
+        [a.flatten(1).double().numpy() for a in network.activations(x)] for x, _ in (train, test)
     ]
     for k, row in enumerate(rows):
         h, labels = by_layer[1][k], test[1].numpy()
@@ -253,18 +253,19 @@ def test_collapse_by_layer_on_test_images_by_brute_force(conv_net):
 
 
 def test_no_test_image_is_nearest_to_a_class_without_a_training_image(conv_net):
-    layers, weights, ((images, labels), test) = conv_net
+    network, ((images, labels), test) = conv_net
     train = (images, labels.clamp(max=1))
-    for row in layerwise(layers, weights, (), train, test):
+    for row in layerwise(network, train, test):
         assert math.isnan(row["nearest_mean_error"])
         assert math.isnan(row["test_nearest_mean_error"])
         assert row["test_nc1_trace"] > 0
 
 
 def test_collapse_by_layer_of_diverged_networks_is_nan(conv_net):
-    layers, weights, (train, test) = conv_net
-    weights = [torch.full_like(w, math.nan) for w in weights]
-    for row in layerwise(layers, weights, (), train, test):
+    network, (train, test) = conv_net
+    gone = [torch.full_like(w, math.nan) for w in network.weights]
+    network = Network(network.layers, gone, 1.0)
+    for row in layerwise(network, train, test):
         assert all(math.isnan(value) for value in row.values())
 
 
@@ -275,7 +276,8 @@ def test_what_inputs_use_of_dense_layers_by_brute_force(first, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     weights = [torch.randn(shape, generator=generator) for shape in weight_shapes(layers, 1, 9)]
     x = torch.randn(3, 1, 9, 9, generator=generator).repeat(20, 1, 1, 1)
-    shares = used_shares(layers, weights, (), x, used_by_images(layers, x))
+    network = Network(layers, weights, 1.0)
+    shares = used_shares(network, x, used_by_images(layers, x))
     inputs = [x, *activations(layers, weights, x)]
     for layer, h, weight, share in zip(layers, inputs, weights, shares, strict=False):
         if isinstance(layer, Conv):
@@ -288,9 +290,9 @@ def test_what_inputs_use_of_dense_layers_by_brute_force(first, monkeypatch):
         assert 0 < share < 1
     monkeypatch.setattr(used_module, "BATCH", 7)
     in_parts = used_by_images(layers, x)
-    assert used_shares(layers, weights, (), x, in_parts) == pytest.approx(shares, nan_ok=True)
-    gone = [torch.full_like(weight, math.nan) for weight in weights]
-    assert all(math.isnan(share) for share in used_shares(layers, gone, (), x, in_parts))
+    assert used_shares(network, x, in_parts) == pytest.approx(shares, nan_ok=True)
+    gone = Network(layers, [torch.full_like(weight, math.nan) for weight in weights], 1.0)
+    assert all(math.isnan(share) for share in used_shares(gone, x, in_parts))
 
 
 def with_singular_values(rng, s, rows, columns):

@@ -15,7 +15,7 @@ from squareloss.model.architecture import Conv, Linear, build, weight_shapes
 from squareloss.model.layers import forward
 from squareloss.spec import Recipe, Schedule
 from squareloss.train.evaluate import LOSSES, square_loss, targets
-from squareloss.train.normalize import Model, product_norm
+from squareloss.train.normalize import Model
 from squareloss.train.optimize import initial_weight, learning_rate, rho_penalty, sgd
 
 SMALL = (Conv(3, stride=2), Conv(4), Linear(5), Linear(2))
@@ -97,8 +97,8 @@ def test_f_w_is_rho_f_v(normalization, rho_top):
     x, _, _ = batch()
     v = [w / w.norm() for w in model.weights]
     v[-1] = v[-1] * math.copysign(1, rho_top)
-    rho = abs(rho_top) * product_norm(model.weights, normalization)
-    assert rho > 0
+    rho = model.network().rho
+    assert rho == pytest.approx(abs(rho_top) * math.prod(w.norm().item() for w in model.weights))
     torch.testing.assert_close(model.outputs(x), rho * forward(SMALL, v, x)[0])
 
 
@@ -111,8 +111,7 @@ def test_under_bn_only_the_last_norm_counts():
         model.weights[2] *= 0.2
     # BatchNorm's epsilon, 1e-5 beside the variance, is all that notices the scale.
     torch.testing.assert_close(model.outputs(x), before, rtol=2e-2, atol=2e-2)
-    weights = model.weights
-    assert product_norm(weights, "bn") == pytest.approx(weights[-1].norm().item())
+    assert model.network().product_norm == pytest.approx(model.weights[-1].norm().item())
 
 
 def test_bn_is_torchs_batch_norm_and_keeps_its_running_statistics():

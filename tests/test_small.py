@@ -44,7 +44,7 @@ from squareloss.small.minibatch import (
     second_singular_value,
 )
 from squareloss.small.tree import rademacher_complexity, tree, tree_bound
-from squareloss.theory import ample
+from squareloss.small import large_sample as ample
 from squareloss.theory.bounds import rademacher_peeling
 from squareloss.theory.equilibrium import loss as regularised_loss
 from squareloss.theory.equilibrium import rho_dot

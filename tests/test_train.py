@@ -15,11 +15,11 @@ import torch
 
 from squareloss.data.split import inputs, write_split
 from squareloss.errors import UserError
-from squareloss.measure.extract import Images, extract_block, layers_of, snapshot_rows
+from squareloss.measure.extract import Block, extract_block
 from squareloss.measure.landscape import POSITIONS, arc_rows
-from squareloss.measure.metrics.data_subspace import used_by_images
 from squareloss.model.architecture import build
 from squareloss.model.layers import forward
+from squareloss.model.network import Network
 from squareloss.spec import Schedule, canonical_json, read_spec
 from squareloss.tables.history import HISTORY
 from squareloss.train.evaluate import square_loss, targets
@@ -321,8 +321,9 @@ def test_what_is_used_of_a_dense_first_layer_is_what_the_training_images_use(
     x = inputs(split, spec.recipe.images)[0].reshape(len(split.train_labels), -1)
     _, s, directions = np.linalg.svd(x.astype(np.float64))
     kept = directions[: len(s)][s > 1e-2 * s.max()]
-    with open_snapshots(str(tmp_path / "snapshots.safetensors")) as snapshots:
-        w = snapshots.get(0, 3).weights[0].double().numpy()
+    layers = spec.recipe.layers(2)
+    with open_snapshots(str(tmp_path / "snapshots.safetensors"), layers) as snapshots:
+        w = snapshots.get(0, 3).network.weights[0].double().numpy()
     [share] = [r["used_share"] for r in rows["layers"] if (r["layer"], r["epoch"]) == (1, 3)]
     assert share == pytest.approx(((w @ kept.T) ** 2).sum() / (w**2).sum())
     assert 0 < share < 0.9
@@ -392,9 +393,10 @@ def test_landscape_ends_are_the_trained_networks(tmp_path, split, make_spec):
     tensors = {k: t for result in results.values() for k, t in result.snapshots.items()}
     safetensors.torch.save_file(tensors, tmp_path / "s.safetensors")
     x = torch.from_numpy((split.train_images / 255 - split.mean) / split.std).float()
-    with open_snapshots(str(tmp_path / "s.safetensors")) as snapshots:
-        ends = [snapshots.get(r, 20) for r in (0, 1)]
-        rows = arc_rows(spec, 2, *ends, torch.from_numpy(split.train_labels), x)
+    with open_snapshots(str(tmp_path / "s.safetensors"), spec.recipe.layers(2)) as snapshots:
+        ends = [snapshots.get(r, 20).network for r in (0, 1)]
+        labels = torch.from_numpy(split.train_labels)
+        rows = arc_rows(spec.point.weight_decay, *ends, labels, x)
     assert len(rows) == POSITIONS
     for row, result in zip((rows[0], rows[-1]), results.values(), strict=True):
         assert row["mu"] == pytest.approx(result.rows[-1]["mu"], rel=1e-4)
@@ -416,13 +418,11 @@ def test_a_negative_top_scalar_is_the_same_network_with_its_last_layer_negated(s
     kept = {k.split("/")[2]: t for k, t in results[0].snapshots.items() if k.startswith("0/3/")}
     weights = [kept[f"weight{k}"] for k in (1, 2, 3)]
     updates = kept["update_norm"].tolist()
-    x = torch.from_numpy((split.train_images / 255 - split.mean) / split.std).float()
-    test_x = torch.from_numpy((split.test_images / 255 - split.mean) / split.std).float()
-    labels = torch.from_numpy(split.train_labels)
-    plus = Snapshot(weights, 2.0, updates, updates, [])
-    minus = Snapshot([*weights[:-1], -weights[-1]], -2.0, updates, updates, [])
-    images = Images(x, test_x, used_by_images(layers_of(spec, split.classes), x))
-    rows = [snapshot_rows(s, s, spec, split, labels, images, delta=0.05) for s in (plus, minus)]
+    layers, block = spec.recipe.layers(2), Block.of(spec, split, delta=0.05)
+    plus = Snapshot(Network(layers, weights, 2.0), updates, updates)
+    negated = [*weights[:-1], -weights[-1]]
+    minus = Snapshot(Network(layers, negated, -2.0), updates, updates)
+    rows = [block.rows(s, s, replicate=0) for s in (plus, minus)]
     for table in ("margins", "collapse", "layers", "bounds"):
         for a, b in zip(rows[0][table], rows[1][table], strict=True):
             for name in a:

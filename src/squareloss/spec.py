@@ -16,6 +16,8 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from squareloss.errors import UserError
+from squareloss.model import normalization
+from squareloss.model.architecture import Layer, build
 
 
 def _refuse_bool(value: object) -> object:
@@ -27,7 +29,6 @@ def _refuse_bool(value: object) -> object:
 
 # Last in each type, as limits that follow a validator are no limits in the JSON Schema of editors.
 NUMBER = BeforeValidator(_refuse_bool)
-Real = Annotated[float, Field(allow_inf_nan=False), NUMBER]
 Integer = Annotated[int, NUMBER]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), NUMBER]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
@@ -69,8 +70,10 @@ class Recipe(Strict):
     downsample: Literal["stride", "maxpool"] = Field(
         "stride", description="how cnn6 halves the image, which the paper does not say"
     )
-    normalization: Literal["wn", "lm", "bn", "none"] = Field(
-        "wn", description="weight norm (frozen g), Lagrange multiplier, batch norm or none"
+    normalization: Name = Field(
+        "wn",
+        description="a module of squareloss.model.normalizations: weight norm (frozen g), "
+        "Lagrange multiplier, batch norm or none",
     )
     layer_norms: Literal["initial", "unit"] = Field(
         "initial", description="the value at which wn and lm freeze ||W_k||"
@@ -116,14 +119,26 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _combinations(self) -> Self:
-        if self.normalization == "bn" and self.optimizer == "gd":
+        if self.normalization not in normalization.names():
+            return self  # `squareloss.study.checks` says which there are
+        rule = normalization.named(self.normalization)
+        if rule.standardizes and self.optimizer == "gd":
             raise ValueError(
-                "`optimizer: gd` sums the gradients of batches, each of which `normalization: bn` "
-                "would standardise by itself"
+                "`optimizer: gd` sums the gradients of batches, each of which `normalization: "
+                f"{self.normalization}` would standardise by itself"
             )
-        if self.layer_norms == "unit" and self.normalization not in ("wn", "lm"):
-            raise ValueError("`layer_norms: unit` needs `normalization: wn` or `lm`")
+        if self.layer_norms == "unit" and not rule.freezes_norms:
+            frozen = [n for n in normalization.names() if normalization.named(n).freezes_norms]
+            raise ValueError(f"`layer_norms: unit` needs `normalization`: {' or '.join(frozen)}")
         return self
+
+    def modules(self) -> tuple[str, str]:
+        """The modules below `squareloss` that its names stand for, which `code` must be told."""
+        return f"model.networks.{self.network}", f"model.normalizations.{self.normalization}"
+
+    def layers(self, classes: int) -> tuple[Layer, ...]:
+        """The layers of this recipe's network."""
+        return build(self.network, classes, self.width, self.downsample)
 
     def snapshot_epochs(self) -> list[int]:
         """Epochs whose weights are kept, without repeats: 0, log-spaced up to half, and the last.

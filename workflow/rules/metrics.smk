@@ -15,7 +15,7 @@ rule extract:
     resources:
         **limits(cost.reading_job),
     params:
-        code=lambda wildcards: code("measure.extract", f"model.networks.{recipe(wildcards).network}"),
+        code=lambda wildcards: code("measure.extract", *recipe(wildcards).modules()),
         delta=STUDY.delta,
         checkpoint=lambda wildcards, input: checkpoint(input.run),
     # The run is complete; remove its checkpoint.
@@ -40,7 +40,7 @@ rule landscape:
     resources:
         **limits(cost.reading_job),
     params:
-        code=lambda wildcards: code("measure.landscape", f"model.networks.{recipe(wildcards).network}"),
+        code=lambda wildcards: code("measure.landscape", *recipe(wildcards).modules()),
     shell:
         "python -m squareloss.measure.landscape --run {input.run:q} --snapshots {input.snapshots:q}"
         " --data {input.data:q} --output {output:q} 2> {log:q}"

@@ -19,7 +19,7 @@ rule train:
         # no result depends on how often training saves where it stands.
         checkpoint_minutes=str(STUDY.checkpoint_minutes),
     params:
-        code=lambda wildcards: code("train.job", f"model.networks.{recipe(wildcards).network}"),
+        code=lambda wildcards: code("train.job", *recipe(wildcards).modules()),
         spec=run_spec,
         checkpoint=lambda wildcards, output: checkpoint(output.run),
     # With `exec` the shell becomes the training, so that a signal to the job reaches it.

@@ -5,9 +5,9 @@
 """
 
 import argparse
-import math
 import sys
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from squareloss.measure.metrics.data_subspace import used_by_images, used_shares
 from squareloss.measure.metrics.layerwise import layerwise
 from squareloss.measure.metrics.multiclass_margin import lead
 from squareloss.measure.metrics.rank import distance, layer_metrics
-from squareloss.model.architecture import Layer, build, weight_shapes
+from squareloss.model.normalization import named
 from squareloss.spec import RunSpec, read_spec
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
 from squareloss.theory.bounds import evaluate_bounds
@@ -35,106 +35,100 @@ CPU = torch.device("cpu")
 Rows = dict[str, list[dict[str, Any]]]
 
 
-class Images(NamedTuple):
-    """What a block is trained and tested on, and what `used_by_images` finds in the former."""
+@dataclass(frozen=True)
+class Block:
+    """What the networks of a block are measured with, on the device that passes images through."""
 
-    train: Tensor  # (N, channels, side, side) float32
-    test: Tensor  # (M, channels, side, side) float32
-    used: Tensor | None  # (channels * side^2, k) float64, for a dense first layer
+    spec: RunSpec
+    split: Split
+    delta: float  # the probability with which a bound may fail
+    train_x: Tensor  # (N, channels, side, side) float32
+    test_x: Tensor  # (M, channels, side, side) float32
+    used_by_images: Tensor | None  # (channels * side^2, k) float64, for a dense first layer
 
+    @classmethod
+    def of(cls, spec: RunSpec, split: Split, delta: float, device: torch.device = CPU) -> "Block":
+        """Raises `UserError` if `split` cannot be what the block was trained on."""
+        if len(split.train_labels) != spec.point.n_train:
+            raise UserError(OTHER_DATA)
+        train_x, test_x = (
+            torch.from_numpy(x).contiguous(memory_format=torch.channels_last).to(device)
+            for x in inputs(split, spec.recipe.images)
+        )
+        layers = spec.recipe.layers(split.classes)
+        return cls(spec, split, delta, train_x, test_x, used_by_images(layers, train_x))
 
-def layers_of(spec: RunSpec, classes: int) -> tuple[Layer, ...]:
-    """The layers of a run's network."""
-    recipe = spec.recipe
-    return build(recipe.network, classes, recipe.width, recipe.downsample)
+    def rows(self, snapshot: Snapshot, start: Snapshot, replicate: int) -> Rows:
+        """Rows of every metric table for one snapshot, without `replicate` and `epoch`.
 
-
-def snapshot_rows(
-    snapshot: Snapshot,
-    start: Snapshot,
-    spec: RunSpec,
-    split: Split,
-    labels: Tensor,
-    images: Images,
-    delta: float,
-) -> Rows:
-    """Rows of every metric table for one snapshot, without `replicate` and `epoch`.
-
-    `start` is the snapshot of epoch 0, `labels` those trained on. `delta` is the probability with
-    which a bound may fail. What passes images through the network is computed where `labels`
-    and `images` are; what looks at weights alone, on the CPU.
-    """
-    layers = layers_of(spec, split.classes)
-    train_x, test_x, used_directions = images
-    device = train_x.device
-    network = snapshot.to(device)
-    f_v, h = network.outputs(layers, train_x)
-    margin = margins(f_v, labels)
-    found = [layer_metrics(weight) for weight in snapshot.weights]
-    test_labels = torch.from_numpy(split.test_labels).to(device)
-    weights = [*network.weights[:-1], network.classifier]
-    collapsed = layerwise(
-        layers, weights, network.running, (train_x, labels), (test_x, test_labels)
-    )
-    used = used_shares(layers, weights, network.running, train_x, used_directions)
-    return {
-        MARGINS.name: [
-            {
-                "sample": np.arange(len(labels)),
-                "margin": margin.cpu().numpy(),
-                "label": labels.cpu().numpy(),
-                "true_label": split.train_labels,
-            }
-        ],
-        COLLAPSE.name: [collapse(h, network.rho_top * network.weights[-1], labels, f_v.argmax(1))],
-        LAYERS.name: [
-            {
-                "layer": k,
-                "update_norm": update,
-                "step_norm": step,
-                "distance": distance(weight, first),
-            }
-            | row
-            | after
-            | {"used_share": share}
-            for k, (weight, first, update, step, row, after, share) in enumerate(
-                zip(
-                    snapshot.weights,
-                    start.weights,
-                    snapshot.update_norm,
-                    snapshot.step_norm,
-                    found,
-                    collapsed,
-                    used,
-                    strict=True,
-                ),
-                start=1,
+        `start` is the replicate's snapshot of epoch 0. What passes images through the network is
+        computed where these are; what looks at weights alone, on the CPU.
+        """
+        device = self.train_x.device
+        labels, test_labels = (
+            torch.from_numpy(values).to(device)
+            for values in (
+                self.split.noisy_labels[self.spec.replicates.index(replicate)],
+                self.split.test_labels,
             )
-        ],
-        BOUNDS.name: evaluate_bounds(
-            measures(
-                snapshot,
-                layers,
-                train_x,
-                margin=margin,
-                least_lead=lead(f_v, labels).min().item(),
-                ranks=[row["rank_1e-2"] for row in found],
-                delta=delta,
+        )
+        network = snapshot.network.to(device)
+        f, h = network.outputs_and_features(self.train_x)
+        f_v = f / network.rho
+        margin = margins(f_v, labels)
+        spectra = [layer_metrics(weight) for weight in snapshot.network.weights]
+        images = (self.train_x, labels), (self.test_x, test_labels)
+        folded = network.folded()
+        return {
+            MARGINS.name: [
+                {
+                    "sample": np.arange(len(labels)),
+                    "margin": margin.cpu().numpy(),
+                    "label": labels.cpu().numpy(),
+                    "true_label": self.split.train_labels,
+                }
+            ],
+            COLLAPSE.name: [
+                collapse(h, network.rho_top * network.weights[-1], labels, f_v.argmax(1))
+            ],
+            LAYERS.name: [
+                moved | spectrum | collapsed | {"used_share": share}
+                for moved, spectrum, collapsed, share in zip(
+                    movements(snapshot, start),
+                    spectra,
+                    layerwise(folded, *images),
+                    used_shares(folded, self.train_x, self.used_by_images),
+                    strict=True,
+                )
+            ],
+            BOUNDS.name: evaluate_bounds(
+                measures(
+                    snapshot.network,
+                    self.train_x,
+                    margin=margin,
+                    least_lead=lead(f_v, labels).min().item(),
+                    ranks=[spectrum["rank_1e-2"] for spectrum in spectra],
+                    delta=self.delta,
+                ),
+                train_error=error(f_v, labels),
+                covered=self.split.classes == 2
+                and not named(self.spec.recipe.normalization).standardizes,
             ),
-            train_error=error(f_v, labels),
-            covered=split.classes == 2 and spec.recipe.normalization != "bn",
-        ),
-    }
+        }
 
 
-def missing_snapshot(spec: RunSpec, classes: int, train_x: Tensor) -> Snapshot:
-    """A network whose weights are all NaN, for the epochs a diverged replicate did not reach: every
-    measure of it is NaN by the same code.
-    """
-    shapes = weight_shapes(layers_of(spec, classes), *train_x.shape[1:3])
-    weights = [torch.full(shape, math.nan) for shape in shapes]
-    undefined = [math.nan] * len(weights)
-    return Snapshot(weights, math.nan, undefined, undefined, running=[])
+def movements(snapshot: Snapshot, start: Snapshot) -> list[dict[str, Any]]:
+    """How far each layer has come: since the epoch before, in a step, and since the start."""
+    pairs = zip(snapshot.network.weights, start.network.weights, strict=True)
+    return [
+        {
+            "layer": k,
+            "update_norm": snapshot.update_norm[k - 1],
+            "step_norm": snapshot.step_norm[k - 1],
+            "distance": distance(weight, first),
+        }
+        for k, (weight, first) in enumerate(pairs, start=1)
+    ]
 
 
 def extract_block(
@@ -144,31 +138,22 @@ def extract_block(
 
     Raises `UserError` if `split` cannot be what the block was trained on.
     """
-    if len(split.train_labels) != spec.point.n_train:
-        raise UserError(OTHER_DATA)
-    train_x, test_x = (
-        torch.from_numpy(x).contiguous(memory_format=torch.channels_last).to(device)
-        for x in inputs(split, spec.recipe.images)
-    )
-    images = Images(train_x, test_x, used_by_images(layers_of(spec, split.classes), train_x))
+    block = Block.of(spec, split, delta, device)
+    layers = spec.recipe.layers(split.classes)
+    missing = Snapshot.missing(layers, *block.train_x.shape[1:3])
     rows: Rows = {table.name: [] for table in METRICS}
     wanted = [(r, e) for r in spec.replicates for e in spec.recipe.snapshot_epochs()]
-    with open_snapshots(snapshots_path) as snapshots:
+    with open_snapshots(snapshots_path, layers) as snapshots:
         for replicate, epoch in tqdm(wanted, unit="snapshot", disable=not sys.stderr.isatty()):
-            labels = torch.from_numpy(split.noisy_labels[spec.replicates.index(replicate)])
-            labels = labels.to(device)
             if (replicate, epoch) not in snapshots:
                 print(f"replicate {replicate} has no epoch {epoch}: diverged", file=sys.stderr)
             start, snapshot = (
-                snapshots.get(replicate, e)
-                if (replicate, e) in snapshots
-                else missing_snapshot(spec, split.classes, train_x)
+                snapshots.get(replicate, e) if (replicate, e) in snapshots else missing
                 for e in (0, epoch)
             )
-            if len(snapshot.weights[-1]) != split.classes:
+            if len(snapshot.network.weights[-1]) != split.classes:
                 raise UserError(OTHER_DATA)
-            found = snapshot_rows(snapshot, start, spec, split, labels, images, delta)
-            for name, table in found.items():
+            for name, table in block.rows(snapshot, start, replicate).items():
                 rows[name] += [row | {"replicate": replicate, "epoch": epoch} for row in table]
     return rows
 

@@ -17,18 +17,13 @@ from torch import Tensor
 
 from squareloss.data.split import inputs, read_split
 from squareloss.errors import run_stage
-from squareloss.model.architecture import build
-from squareloss.spec import RunSpec, read_spec
+from squareloss.model.network import Network
+from squareloss.spec import read_spec
 from squareloss.tables.landscape import LANDSCAPE
 from squareloss.train.evaluate import moments
-from squareloss.train.snapshots import Snapshot, open_snapshots
+from squareloss.train.snapshots import open_snapshots
 
 POSITIONS = 41  # along the arc, ends included
-
-
-def directions(snapshot: Snapshot) -> list[Tensor]:
-    """V_k of every layer, the sign of rho_top folded into the last."""
-    return [w / w.norm() for w in (*snapshot.weights[:-1], snapshot.classifier)]
 
 
 def angle(a: Tensor, b: Tensor) -> float:
@@ -45,23 +40,20 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
 
 
 def arc_rows(
-    spec: RunSpec, classes: int, first: Snapshot, second: Snapshot, labels: Tensor, x: Tensor
+    weight_decay: float, first: Network, second: Network, labels: Tensor, x: Tensor
 ) -> list[dict[str, Any]]:
     """Rows of the landscape table, without `replicate` and `epoch`.
 
     The angle of a position is that between the stacked (V_1, ..., V_L), each layer counting alike.
     """
-    recipe = spec.recipe
-    layers = build(recipe.network, classes, recipe.width, recipe.downsample)
-    ends = directions(first), directions(second)
-    lambdas = [spec.point.weight_decay / s.scale**2 for s in (first, second)]
+    ends = first.directions(), second.directions()
+    lambdas = [network.lambda_eff(weight_decay) for network in (first, second)]
     rows = []
     for i in range(POSITIONS):
         t = i / (POSITIONS - 1)
         v = [slerp(a, b, t) for a, b in zip(*ends, strict=True)]
         cosines = [math.cos(t * angle(a, b)) for a, b in zip(*ends, strict=True)]
-        f_v, _ = Snapshot(v, 1.0, [], [], []).outputs(layers, x)
-        mu, m = moments(f_v, labels)
+        mu, m = moments(Network(first.layers, v, 1.0).outputs(x), labels)
         rows.append(
             {
                 "angle": math.degrees(math.acos(min(1.0, sum(cosines) / len(cosines)))),
@@ -86,19 +78,12 @@ def main() -> None:
     train_x = torch.from_numpy(inputs(split, spec.recipe.images)[0])
     replicate, other = spec.replicates[:2]
     identity = {"replicate": replicate, "other": other, "epoch": spec.recipe.epochs}
-    with open_snapshots(args.snapshots) as snapshots:
-        if (replicate, spec.recipe.epochs) in snapshots and (
-            other,
-            spec.recipe.epochs,
-        ) in snapshots:
-            rows = arc_rows(
-                spec,
-                split.classes,
-                snapshots.get(replicate, spec.recipe.epochs),
-                snapshots.get(other, spec.recipe.epochs),
-                torch.from_numpy(split.noisy_labels[0]),
-                train_x,
-            )
+    ends = [(r, spec.recipe.epochs) for r in (replicate, other)]
+    with open_snapshots(args.snapshots, spec.recipe.layers(split.classes)) as snapshots:
+        if all(end in snapshots for end in ends):
+            first, second = (snapshots.get(*end).network for end in ends)
+            labels = torch.from_numpy(split.noisy_labels[0])
+            rows = arc_rows(spec.point.weight_decay, first, second, labels, train_x)
         else:
             print("a replicate diverged: there is no arc", file=sys.stderr)
             missing = ("angle", "mu", "M", "rho_trained", "lambda_eff")

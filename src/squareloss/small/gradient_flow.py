@@ -16,6 +16,7 @@ from torch import Tensor
 
 from squareloss.model.architecture import Layer, Linear, weight_shapes
 from squareloss.model.layers import forward
+from squareloss.model.network import effective_decay
 from squareloss.train.evaluate import moments, square_loss, targets
 
 Array = NDArray[np.float64]
@@ -151,7 +152,7 @@ def momentum_course(
             "rho": top.item() * g,
             "mu": mu,
             "M": m,
-            "lambda_eff": problem.weight_decay / g**2,
+            "lambda_eff": effective_decay(problem.weight_decay, g),
             "loss": loss.item(),
         }
         optimizer.zero_grad()

@@ -12,11 +12,11 @@ from squareloss.measure.metrics.multiclass_margin import lead
 from squareloss.measure.metrics.rank import rank, singular_values
 from squareloss.model.architecture import Conv, Layer, Linear
 from squareloss.model.layers import forward
+from squareloss.model.network import Network
 from squareloss.small.critical_points import settle
 from squareloss.small.gradient_flow import Problem, initial
 from squareloss.theory.bounds import Measures
 from squareloss.train.evaluate import error, margins
-from squareloss.train.snapshots import Snapshot
 
 NETWORKS: dict[str, tuple[Layer, ...]] = {
     "dense, L = 1": (Linear(2),),
@@ -52,8 +52,7 @@ def trained(
     f = forward(layers, weights, problem.x)[0]
     ranks = [float(rank(singular_values(weight), 1e-2)) for weight in weights]
     found = measures(
-        Snapshot(weights, end.rho, [], [], []),
-        layers,
+        Network(layers, weights, end.rho),
         problem.x,
         margin=margins(f, problem.labels),
         least_lead=lead(f, problem.labels).min().item(),

@@ -14,7 +14,8 @@ import squareloss.model.networks
 from squareloss import catalog
 from squareloss.data.images import CHANNELS, SIDE
 from squareloss.errors import UserError
-from squareloss.model.architecture import build, weight_shapes
+from squareloss.model import normalization
+from squareloss.model.architecture import weight_shapes
 
 if TYPE_CHECKING:
     from squareloss.study.config import Study, Sweep
@@ -57,8 +58,12 @@ def _check_landscape(figure: str, place: str, grid: dict[str, tuple], study: "St
     whose running statistics mean nothing in between.
     """
     recipes = [study.recipes[name] for name in grid["recipe"]]
-    if any(recipe.normalization == "bn" for recipe in recipes):
-        raise UserError(f"config: {place}: {figure} takes no recipe with `normalization: bn`")
+    for recipe in recipes:
+        if normalization.named(recipe.normalization).standardizes:
+            raise UserError(
+                f"config: {place}: {figure} takes no recipe with "
+                f"`normalization: {recipe.normalization}`"
+            )
     if any(len(study.datasets[recipe.dataset].classes) != 2 for recipe in recipes):
         raise UserError(f"config: {place}: {figure} takes data sets of two classes only")
     if any(grid["label_noise"]):
@@ -73,8 +78,9 @@ def _check_recipes(study: "Study") -> None:
     for name, recipe in study.recipes.items():
         check_choice(f"recipes.{name}.dataset", recipe.dataset, list(study.datasets))
         check_choice(f"recipes.{name}.network", recipe.network, networks)
-        layers = build(recipe.network, 2, recipe.width, recipe.downsample)
-        parameters = sum(math.prod(shape) for shape in weight_shapes(layers, CHANNELS, SIDE))
+        check_choice(f"recipes.{name}.normalization", recipe.normalization, normalization.names())
+        shapes = weight_shapes(recipe.layers(2), CHANNELS, SIDE)
+        parameters = sum(math.prod(shape) for shape in shapes)
         if parameters > MOST_PARAMETERS:
             raise UserError(
                 f"config: recipes.{name}.width: {recipe.width:g} makes {parameters:.2g} "
@@ -105,11 +111,13 @@ def _check_sweep(place: str, sweep: "Sweep", figure: str, study: "Study") -> Non
     grid = sweep.grid(study.baseline)
     for recipe in grid["recipe"]:
         check_choice(key("recipe"), recipe, list(study.recipes))
+        rule = study.recipes[recipe].normalization
         for n, batch in itertools.product(grid["n_train"], grid["batch_size"]):
-            if study.recipes[recipe].normalization == "bn" and (batch == 1 or n % batch == 1):
+            alone = batch == 1 or n % batch == 1
+            if alone and normalization.named(rule).standardizes:
                 raise UserError(
                     f"config: {key('batch_size')}: {batch} leaves one image in the last batch of "
-                    f"N = {n}, which `normalization: bn` cannot standardise"
+                    f"N = {n}, which `normalization: {rule}` cannot standardise"
                 )
         # The experiment of a figure that is not wanted is not run: its data may be absent.
         if figure in study.figures:

@@ -46,8 +46,7 @@ class Job:
 def network(study: Study, point: Point) -> tuple[Layer, ...]:
     """Layers of a run's network."""
     recipe = study.recipes[point.recipe_name]
-    classes = len(study.datasets[recipe.dataset].classes)
-    return build(recipe.network, classes, recipe.width, recipe.downsample)
+    return recipe.layers(len(study.datasets[recipe.dataset].classes))
 
 
 def image_channels(dataset: Dataset) -> int:

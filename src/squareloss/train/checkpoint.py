@@ -26,7 +26,8 @@ from squareloss.code import code
 from squareloss.errors import UserError
 from squareloss.files import checksum, discard_partial, lock, whole
 from squareloss.spec import RunSpec, canonical_json
-from squareloss.train.engine import Block, Row
+from squareloss.train.engine import Block
+from squareloss.train.history import Row
 
 STOPPED = 75  # exit code of a job that was asked to stop: "temporary failure, try again"
 
@@ -46,7 +47,7 @@ def identity(spec: RunSpec, data: str) -> dict[str, str]:
     return {
         "spec": canonical_json(spec),
         "data": checksum(data),
-        "code version": code("train", f"networks.{spec.recipe.network}"),
+        "code version": code("train.job", *spec.recipe.modules()),
         "version of torch": torch.__version__,
     }
 

@@ -1,4 +1,4 @@
-"""The training engine: one replicate, its steps, and what is measured of it.
+"""The training engine: one replicate, its steps, and what it leaves.
 
 The whole data set lies on the device and batches are index lists. A step is the forward pass, the
 gradients, the step of SGD and the parametrisation's own part; it never waits for the device. On a
@@ -12,22 +12,19 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from squareloss.data.split import Split, inputs
-from squareloss.model.architecture import BATCH, build, weight_shapes
-from squareloss.model.layers import forward
+from squareloss.model.architecture import weight_shapes
 from squareloss.spec import RunSpec, stream
 from squareloss.train import snapshots
 from squareloss.train.device import RecordedStep, Settings, own_stream
-from squareloss.train.evaluate import LOSSES, distribution, error, margins, moments, targets
-from squareloss.train.normalize import Model, product_norm
+from squareloss.train.evaluate import LOSSES, loss_targets
+from squareloss.train.history import Row, history_row
+from squareloss.train.normalize import Model
 from squareloss.train.optimize import initial_weight, learning_rate, rho_penalty, set_rate, sgd
+from squareloss.train.training_data import TrainingData
 
 # The precision of the matrix products in a training step. The weights that are kept and whatever is
 # measured have float32, or float64.
@@ -38,39 +35,6 @@ PRODUCTS = {
     "bfloat16": torch.bfloat16,
 }
 
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """A prepared split as tensors on the device, in the precision of the measurements."""
-
-    train_x: Tensor  # (N, side, side, channels): channels last is what CPUs convolve fastest
-    labels: dict[int, Tensor]  # by replicate: (N,) int64 to train on, label noise included
-    test_x: Tensor
-    test_labels: Tensor
-    classes: int
-
-
-def load_data(spec: RunSpec, split: Split, device: torch.device) -> TrainingData:
-    """Put the split on the device."""
-    dtype = torch.float64 if spec.recipe.precision == "float64" else torch.float32
-
-    def images(x: np.ndarray) -> Tensor:
-        return torch.from_numpy(x).permute(0, 2, 3, 1).contiguous().to(device, dtype)
-
-    train_x, test_x = inputs(split, spec.recipe.images)
-    return TrainingData(
-        train_x=images(train_x),
-        labels={
-            r: torch.from_numpy(split.noisy_labels[i]).to(device)
-            for i, r in enumerate(spec.replicates)
-        },
-        test_x=images(test_x),
-        test_labels=torch.from_numpy(split.test_labels).to(device),
-        classes=split.classes,
-    )
-
 
 def initial_model(spec: RunSpec, data: TrainingData, replicate: int) -> Model:
     """The untrained network of a replicate.
@@ -80,7 +44,7 @@ def initial_model(spec: RunSpec, data: TrainingData, replicate: int) -> Model:
     draw, and comparing them replicate by replicate leaves out what the draw itself does.
     """
     recipe = spec.recipe
-    layers = build(recipe.network, data.classes, recipe.width, recipe.downsample)
+    layers = recipe.layers(data.classes)
     _, side, _, channels = data.train_x.shape
     shapes = weight_shapes(layers, channels, side)
     generator = torch.Generator().manual_seed(
@@ -129,7 +93,7 @@ class Replicate:
         size = f"N={point.n_train} batch={point.batch_size}"
         self.order = torch.Generator().manual_seed(stream(spec.seed, replicate, "batches", size))
         self.labels = data.labels[replicate]
-        self.targets = self._targets(self.labels)
+        self.targets = loss_targets(self.labels, data.classes, recipe.targets, data.train_x)
         self.evaluated = frozenset(recipe.evaluation_epochs())
         self.kept = frozenset(recipe.snapshot_epochs())
         self.before: list[Tensor] = []  # V_k one epoch before a snapshot
@@ -149,12 +113,6 @@ class Replicate:
         self.rows: list[Row] = []
         self.snapshots: dict[str, Tensor] = {}
         self.diverged_at: int | None = None
-
-    def _targets(self, labels: Tensor) -> Tensor:
-        """What the loss compares the outputs with (N, C): centred one-hot vectors, or one-hot."""
-        if self.spec.recipe.targets == "one_hot":
-            return F.one_hot(labels, self.data.classes).to(self.data.train_x.dtype)
-        return targets(labels, self.data.classes).to(self.data.train_x.dtype)
 
     def gradients(self, batch: Tensor, share: float = 1.0) -> list[Tensor]:
         """Gradients of `share` times the loss on the samples of `batch` (B,), penalty included."""
@@ -192,7 +150,7 @@ class Replicate:
             steps = 1 if full_batch else len(batches)
             kept = epoch in self.kept
             if kept:
-                self.before, self.way = self.directions(), []
+                self.before, self.way = self.model.directions(), []
             if full_batch:
                 # The gradient of the whole set is the sum of the batches' gradients, each weighted
                 # by its share of the samples.
@@ -205,7 +163,7 @@ class Replicate:
                 return
             for i, batch in enumerate(batches):
                 self._set_rate(epoch, i, steps)
-                here = self.directions() if kept else []
+                here = self.model.directions() if kept else []
                 self.take_step(batch)
                 if kept:
                     self.way.append(self._moved(here))
@@ -213,7 +171,7 @@ class Replicate:
     @torch.no_grad()
     def _moved(self, start: list[Tensor]) -> Tensor:
         """||V_k - V_k at the start|| of every layer, (L,), where they are."""
-        pairs = zip(self.directions(), start, strict=True)
+        pairs = zip(self.model.directions(), start, strict=True)
         return torch.stack([(now - old).norm() for now, old in pairs])
 
     def _set_rate(self, epoch: int, i: int, steps: int) -> None:
@@ -230,11 +188,6 @@ class Replicate:
             set_rate(self.optimizer, rate)
             self.rate = rate
 
-    @torch.no_grad()
-    def directions(self) -> list[Tensor]:
-        """V_k of every layer."""
-        return [w / w.norm() for w in self.model.full_weights()]
-
     def measure(self, epoch: int) -> None:
         """Record what `epoch` is to leave: a row of `history`, a snapshot, or neither.
 
@@ -250,58 +203,22 @@ class Replicate:
                 self.diverged_at = epoch
         self.epoch = epoch
 
-    @torch.no_grad()
     def _row(self, epoch: int) -> Row:
-        """One row of `history`: everything measured on the whole training and test set."""
-        model, spec, data = self.model, self.spec, self.data
-        weights = model.full_weights()
-
-        def outputs(x: Tensor) -> Tensor:
-            parts = (part.permute(0, 3, 1, 2) for part in x.split(BATCH))
-            f = [forward(model.layers, weights, part, model.running)[0] for part in parts]
-            return model.rho_top * torch.cat(f)
-
-        loss = LOSSES[spec.recipe.loss]
-        train, test = outputs(data.train_x), outputs(data.test_x)
-        rho_top = model.rho_top.item()
-        scale = product_norm(weights, model.normalization)
-        rho = abs(rho_top) * scale
-        f_v = train / rho  # the sign of rho_top is folded into V_L, so f_W = rho f_V with rho > 0
-        margin = margins(f_v, self.labels).double()
-        mu, m = moments(f_v, self.labels)
-        return {
-            "replicate": self.replicate,
-            "epoch": epoch,
-            "classes": data.classes,
-            "train_loss": loss(train, self.targets).item(),
-            "train_error": error(train, self.labels),
-            "test_loss": loss(test, self._targets(data.test_labels)).item(),
-            "test_error": error(test, data.test_labels),
-            "current_lr": self.rate,
-            "rho": rho,
-            "rho_top": rho_top,
-            "lambda_eff": spec.point.weight_decay * (1 / scale) * (1 / scale)
-            if scale
-            else math.nan,
-            "mu": mu,
-            "M": m,
-            **distribution(margin),
-        }
+        """One row of `history`."""
+        identity = {"replicate": self.replicate, "epoch": epoch, "current_lr": self.rate}
+        return identity | history_row(self.model.network(), self.spec, self.data, self.labels)
 
     @torch.no_grad()
     def _keep(self, epoch: int) -> None:
-        """Keep the weights W_k and rho_top, and how far each V_k came in the last epoch."""
-        kept = {f"weight{k}": w for k, w in enumerate(self.model.full_weights(), start=1)}
-        for k, (mean, var) in enumerate(self.model.running, start=1):
-            kept |= {f"running_mean{k}": mean, f"running_var{k}": var}
-        kept["rho_top"] = self.model.rho_top.reshape(1)
+        """Keep the network, and how far each V_k came in the last epoch."""
         undefined = torch.full((len(self.model.layers),), math.nan)
-        kept["update_norm"] = self._moved(self.before) if self.before else undefined
-        kept["step_norm"] = torch.stack(self.way).mean(0) if self.way else undefined
-        for name, tensor in kept.items():
-            self.snapshots[snapshots.key(self.replicate, epoch, name)] = (
-                tensor.detach().to("cpu", torch.float32, copy=True).contiguous()
-            )
+        tensors = snapshots.tensors_of(
+            self.model.network(),
+            update_norm=self._moved(self.before) if self.before else undefined,
+            step_norm=torch.stack(self.way).mean(0) if self.way else undefined,
+        )
+        for name, tensor in tensors.items():
+            self.snapshots[snapshots.key(self.replicate, epoch, name)] = tensor
 
     def _tensors(self) -> dict[str, Tensor]:
         """The tensors that a step changes, by name; `weights` and `radii` follow from them."""

@@ -1,7 +1,7 @@
 """What training measures of a network's outputs: losses, errors, margins, mu and M.
 
-Apart from `metrics/` because `history` is written while training: an edit here retrains, an edit
-there only extracts again. `f` is always (N, C) float, `labels` (N,) int64.
+Apart from `measure/metrics/` because `history` is written while training: an edit here retrains, an
+edit there only extracts again. `f` is always (N, C) float, `labels` (N,) int64.
 """
 
 import math
@@ -15,6 +15,13 @@ def targets(labels: Tensor, classes: int) -> Tensor:
     """Centred one-hot targets e~ (N, C) float32: 1 at the label, else -1/(C-1) (Section 5.2)."""
     one_hot = F.one_hot(labels, classes).to(torch.float32)
     return (one_hot * classes - 1) / (classes - 1)
+
+
+def loss_targets(labels: Tensor, classes: int, kind: str, like: Tensor) -> Tensor:
+    """What the loss compares outputs with (N, C): `centred` or `one_hot`; of the type of `like`."""
+    if kind == "one_hot":
+        return F.one_hot(labels, classes).to(like.dtype)
+    return targets(labels, classes).to(like.dtype)
 
 
 def square_loss(f: Tensor, e: Tensor) -> Tensor:

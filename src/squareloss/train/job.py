@@ -34,8 +34,10 @@ from squareloss.tables.history import HISTORY
 from squareloss.train import checkpoint
 from squareloss.train.checkpoint import Keeper
 from squareloss.train.device import Settings, choose_device, say, working
-from squareloss.train.engine import Block, Replicate, Row, load_data
+from squareloss.train.engine import Block, Replicate
+from squareloss.train.history import Row
 from squareloss.train.processor import emulates_bfloat16
+from squareloss.train.training_data import load_data
 
 LOG_LINES = 20  # of a replicate, where no terminal shows a progress bar
 

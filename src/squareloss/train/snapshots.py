@@ -1,10 +1,10 @@
-"""Reading the weights that training kept: networks as they were at the snapshot epochs."""
+"""What training keeps of its networks, and reading it: snapshots at the epochs of the recipe."""
 
 import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import safetensors
 import torch
@@ -12,9 +12,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from squareloss.errors import UserError
-from squareloss.model.architecture import BATCH, Layer
-from squareloss.model.layers import forward
-from squareloss.train.normalize import product_norm
+from squareloss.model.architecture import Layer, weight_shapes
+from squareloss.model.network import Network
 
 
 def key(replicate: int, epoch: int, name: str) -> str:
@@ -24,64 +23,60 @@ def key(replicate: int, epoch: int, name: str) -> str:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A network at one epoch of one replicate; all tensors are float32."""
+    """A network at one epoch of one replicate, in float32, and how it came there."""
 
-    weights: list[Tensor]
-    rho_top: float
+    network: Network
     update_norm: list[float]  # ||V_k - V_k one epoch before||, NaN at epoch 0
     step_norm: list[float]  # mean over its steps of ||V_k - V_k one step before||, NaN at epoch 0
-    running: list[tuple[Tensor, Tensor]]  # mean and variance of each hidden layer under bn
 
-    def to(self, device: torch.device) -> "Snapshot":
-        """The same network, with its tensors on `device`."""
-        weights = [weight.to(device) for weight in self.weights]
-        running = [(mean.to(device), var.to(device)) for mean, var in self.running]
-        return replace(self, weights=weights, running=running)
+    @classmethod
+    def missing(cls, layers: tuple[Layer, ...], channels: int, side: int) -> "Snapshot":
+        """A network whose weights are all NaN: for an epoch that a diverged replicate lacks.
 
-    @property
-    def scale(self) -> float:
-        """prod_k ||W_k||, by which lambda_eff = lambda / scale^2."""
-        return product_norm(self.weights, "bn" if self.running else "none")
-
-    @property
-    def rho(self) -> float:
-        """Product norm, >= 0; the sign of rho_top belongs to V_L."""
-        return abs(self.rho_top) * self.scale
-
-    @property
-    def classifier(self) -> Tensor:
-        """Last layer's weights (C, p) with the sign of rho_top, so that f_W = |rho_top| W_L h."""
-        return self.weights[-1] * math.copysign(1, self.rho_top)
-
-    def outputs(self, layers: tuple[Layer, ...], x: Tensor) -> tuple[Tensor, Tensor]:
-        """f_V (N, C) and the inputs of the last layer under W_k (N, p), for x (N, ch, s, s)."""
-        with torch.no_grad():
-            parts = [forward(layers, self.weights, part, self.running) for part in x.split(BATCH)]
-        f = torch.cat([f for f, _ in parts]) * self.rho_top
-        return f / self.rho, torch.cat([h for _, h in parts])
+        Every measure of it is NaN by the same code.
+        """
+        shapes = weight_shapes(layers, channels, side)
+        weights = [torch.full(shape, math.nan) for shape in shapes]
+        undefined = [math.nan] * len(weights)
+        return cls(Network(layers, weights, math.nan), undefined, undefined)
 
 
-def snapshot_of(tensors: dict[str, Tensor]) -> Snapshot:
-    """The network whose tensors training kept under these names."""
+def tensors_of(network: Network, update_norm: Tensor, step_norm: Tensor) -> dict[str, Tensor]:
+    """What training keeps of a network, by name: copies on the CPU, float32.
+
+    `update_norm` and `step_norm` (L,) as in `Snapshot`.
+    """
+    kept = {f"weight{k}": w for k, w in enumerate(network.weights, start=1)}
+    for k, (mean, var) in enumerate(network.running, start=1):
+        kept |= {f"running_mean{k}": mean, f"running_var{k}": var}
+    kept["rho_top"] = torch.tensor([network.rho_top], dtype=torch.float64)
+    kept |= {"update_norm": update_norm, "step_norm": step_norm}
+    return {
+        name: tensor.detach().to("cpu", torch.float32, copy=True).contiguous()
+        for name, tensor in kept.items()
+    }
+
+
+def snapshot_of(layers: tuple[Layer, ...], tensors: dict[str, Tensor]) -> Snapshot:
+    """The network that `tensors_of` made these of."""
 
     def numbered(stem: str) -> list[Tensor]:
         keys = [name for name in tensors if re.fullmatch(rf"{stem}\d+", name)]
         return [tensors[name] for name in sorted(keys, key=lambda n: int(n.removeprefix(stem)))]
 
+    running = list(zip(numbered("running_mean"), numbered("running_var"), strict=True))
     return Snapshot(
-        weights=numbered("weight"),
-        rho_top=tensors["rho_top"].item(),
+        Network(layers, numbered("weight"), tensors["rho_top"].item(), running),
         update_norm=tensors["update_norm"].tolist(),
         step_norm=tensors["step_norm"].tolist(),
-        running=list(zip(numbered("running_mean"), numbered("running_var"), strict=True)),
     )
 
 
 class Snapshots:
     """The snapshots of a block, read one at a time: all of them would not fit a small machine."""
 
-    def __init__(self, file: safetensors.safe_open) -> None:
-        self._file = file
+    def __init__(self, file: safetensors.safe_open, layers: tuple[Layer, ...]) -> None:
+        self._file, self._layers = file, layers
         self._names: dict[tuple[int, int], list[str]] = {}
         for tensor in file.keys():  # noqa: SIM118 (a safetensors file is no mapping)
             replicate, epoch, name = tensor.split("/")
@@ -93,17 +88,19 @@ class Snapshots:
     def get(self, replicate: int, epoch: int) -> Snapshot:
         """The network of `replicate` at `epoch`. Raises `KeyError` if it has no snapshot there."""
         names = self._names[replicate, epoch]
-        return snapshot_of(
-            {name: self._file.get_tensor(key(replicate, epoch, name)) for name in names}
-        )
+        tensors = {name: self._file.get_tensor(key(replicate, epoch, name)) for name in names}
+        return snapshot_of(self._layers, tensors)
 
 
 @contextmanager
-def open_snapshots(path: str) -> Iterator[Snapshots]:
-    """Open a snapshots file. Raises `UserError` if it is missing or truncated."""
+def open_snapshots(path: str, layers: tuple[Layer, ...]) -> Iterator[Snapshots]:
+    """Open a snapshots file of networks with these layers.
+
+    Raises `UserError` if it is missing or truncated.
+    """
     try:
         file = safe_open(path, framework="pt")
     except (OSError, safetensors.SafetensorError) as error:
         raise UserError(f"{path}: not a readable snapshots file ({error}); train again") from None
     with file:
-        yield Snapshots(file)
+        yield Snapshots(file, layers)

@@ -11,14 +11,13 @@ from squareloss.measure.metrics.operators import (
     spectral_complexity,
     widest,
 )
-from squareloss.model.architecture import Conv, Layer
+from squareloss.model.architecture import Conv
+from squareloss.model.network import Network
 from squareloss.theory.bounds import Measures
-from squareloss.train.snapshots import Snapshot
 
 
 def measures(
-    snapshot: Snapshot,
-    layers: tuple[Layer, ...],
+    network: Network,
     train_x: Tensor,
     margin: Tensor,
     least_lead: float,
@@ -29,16 +28,16 @@ def measures(
 
     `least_lead` is the smallest `lead` of f_V, `ranks` are those of the layers at tolerance 1e-2.
     """
-    side = train_x.shape[-1]
-    weights = [*snapshot.weights[:-1], snapshot.weights[-1] * snapshot.rho_top]
+    layers, side = network.layers, train_x.shape[-1]
+    weights = [*network.weights[:-1], network.weights[-1] * network.rho_top]
     return Measures(
-        rho=snapshot.rho,
+        rho=network.rho,
         max_norm=train_x.flatten(1).norm(dim=1).max().item(),
-        ramp_loss=(1 - snapshot.rho * margin).clamp(0, 1).mean().item(),
+        ramp_loss=(1 - network.rho * margin).clamp(0, 1).mean().item(),
         layers=len(layers),
         n=len(train_x),
         delta=delta,
-        margin=snapshot.rho * least_lead,
+        margin=network.rho * least_lead,
         copies=tuple(copies(k, s) for k, s in zip(layers, sides(layers, side), strict=True)),
         overlap=overlap(layers, side),
         degrees=degrees(layers, side),

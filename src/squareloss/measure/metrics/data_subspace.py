@@ -12,18 +12,12 @@ import torch
 from torch import Tensor
 
 from squareloss.model.architecture import BATCH, Layer, Linear
-from squareloss.model.layers import activations
+from squareloss.model.network import Network
 
 LEAST = 1e-4  # of the inputs' largest mean square along a direction; less is not use
 
 
-def used_shares(
-    layers: Sequence[Layer],
-    weights: Sequence[Tensor],
-    running: Sequence[tuple[Tensor, Tensor]],
-    x: Tensor,
-    of_images: Tensor | None,
-) -> list[float]:
+def used_shares(network: Network, x: Tensor, of_images: Tensor | None) -> list[float]:
     """Share of each layer's ||W||_F^2 in the directions that its inputs use, for the images `x`.
 
     `x`: (N, channels, side, side) float32; `of_images`: `used_by_images` of the same. NaN for
@@ -31,9 +25,9 @@ def used_shares(
     """
     squares: dict[int, Tensor] = {}
     for part in x.split(BATCH):
-        found = pairwise(activations(layers, weights, part, running))
+        found = pairwise(network.activations(part))
         for k, (h, _) in enumerate(found, start=1):  # the input of layer k, from 0
-            if isinstance(layers[k], Linear):
+            if isinstance(network.layers[k], Linear):
                 h = h.flatten(1).double()
                 squares[k] = squares.get(k, 0) + h.T @ h
     used = {k: in_use(sums)[1] for k, sums in squares.items() if sums.isfinite().all()}
@@ -41,7 +35,7 @@ def used_shares(
         used[0] = of_images
     return [
         used_share(weight.double(), used[k]) if k in used else nan
-        for k, weight in enumerate(weights)
+        for k, weight in enumerate(network.weights)
     ]
 
 

@@ -6,26 +6,20 @@ passed through in batches, and twice: once for the means, once for what varies a
 features of an early layer of all images at once would fill the memory.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from math import nan
 
 import torch
 from torch import Tensor
 
 from squareloss.measure.metrics.collapse import angle, between_trace, cdnv, centred, whitening
-from squareloss.model.architecture import BATCH, Layer
-from squareloss.model.layers import activations
+from squareloss.model.architecture import BATCH
+from squareloss.model.network import Network
 
 Batches = Callable[[], Iterator[tuple[list[Tensor], Tensor]]]
 
 
-def features_of(
-    x: Tensor,
-    labels: Tensor,
-    layers: Sequence[Layer],
-    weights: Sequence[Tensor],
-    running: Sequence[tuple[Tensor, Tensor]],
-) -> Batches:
+def features_of(network: Network, x: Tensor, labels: Tensor) -> Batches:
     """A function that passes the images `x` through the network, one batch after the other.
 
     Each batch gives the features after every layer, (B, p) float64, and its labels (B,) int64.
@@ -33,7 +27,7 @@ def features_of(
 
     def batches() -> Iterator[tuple[list[Tensor], Tensor]]:
         for part, its_labels in zip(x.split(BATCH), labels.split(BATCH), strict=True):
-            found = activations(layers, weights, part, running)
+            found = network.activations(part)
             yield [h.flatten(1).double() for h in found], its_labels
 
     return batches
@@ -90,11 +84,7 @@ def variability(
 
 
 def layerwise(
-    layers: Sequence[Layer],
-    weights: Sequence[Tensor],
-    running: Sequence[tuple[Tensor, Tensor]],
-    train: tuple[Tensor, Tensor],
-    test: tuple[Tensor, Tensor],
+    network: Network, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]
 ) -> list[dict[str, float]]:
     """Columns of the table `layers` on the features after each layer, the outputs' last.
 
@@ -102,11 +92,11 @@ def layerwise(
     test images begin with `test_`. These vary around their own class means, and the nearest class
     mean is looked for among those of the training images. A class without a sample gives NaN.
     """
-    classes = len(weights[-1])
-    batches = features_of(*train, layers, weights, running)
+    classes = len(network.weights[-1])
+    batches = features_of(network, *train)
     centres = means_of(batches, classes)
     of_train = variability(batches, centres, centres)
-    batches = features_of(*test, layers, weights, running)
+    batches = features_of(network, *test)
     of_test = variability(batches, means_of(batches, classes), centres)
     return [
         on_train | {f"test_{name}": value for name, value in on_test.items()}

@@ -1,0 +1,1 @@
+"""Normalisations, found by name: see `squareloss.model.normalization`."""
