@@ -31,7 +31,7 @@ OPTIONS = {
 }
 
 
-def command(folder, spec, *more, program=("-m", "squareloss.train.job")):
+def command(folder, spec, *more, program=("-m", "squareloss.train")):
     """The training job that keeps everything in `folder`."""
     words = [sys.executable, *program, "--spec", canonical_json(spec)]
     for option, name in OPTIONS.items():
@@ -300,7 +300,7 @@ def test_a_long_history_fits_into_a_checkpoint(tmp_path, split, make_spec):
 def test_the_results_do_not_depend_on_a_last_checkpoint(job):
     folder, spec, expected = job
     program = (
-        "from squareloss import checkpoint; from squareloss.errors import UserError, run_stage\n"
+        "from squareloss.train import checkpoint; from squareloss.errors import UserError, run_stage\n"
         "def full(*_): raise UserError('no room')\n"
         "checkpoint.save = full\n"
         "from squareloss.train.job import main; run_stage(main)"
@@ -330,7 +330,7 @@ def test_a_file_system_without_locks_costs_a_warning(job):
 
 def test_out_of_device_memory_says_what_to_lower(tmp_path, split, make_spec):
     program = (
-        "import torch; from squareloss import engine; from squareloss.errors import run_stage\n"
+        "import torch; from squareloss.train import engine; from squareloss.errors import run_stage\n"
         "def full(*_): raise torch.OutOfMemoryError('out of memory')\n"
         "engine.Replicate.train_epoch = full\n"
         "from squareloss.train.job import main; run_stage(main)"

@@ -105,13 +105,13 @@ def test_what_a_job_of_the_demo_asks_for_is_not_much_more_than_it_takes(tmp_path
     prepare = ("--spec", canonical_json(sweep.data_specs(study)[path]), "--output", data)
     peak_bytes("squareloss.data.prepare", *prepare)
     used = peak_bytes(
-        "squareloss.train.job", "--spec", canonical_json(sweep.run_spec(study, point, 0)),
+        "squareloss.train", "--spec", canonical_json(sweep.run_spec(study, point, 0)),
         "--data", data, "--checkpoint", tmp_path / "checkpoint", "--run", run,
         "--snapshots", snapshots, "--history", history,
     )  # fmt: skip
     tables = [f"--{name}={tmp_path / name}" for name in ("margins", "collapse", "layers", "bounds")]
     read = peak_bytes(
-        "squareloss.measure.extract", "--delta", study.delta, "--run", run,
+        "squareloss.extract", "--delta", study.delta, "--run", run,
         "--snapshots", snapshots, "--data", data, *tables,
     )  # fmt: skip
     for job, stage in ((cost.training_job, used), (cost.reading_job, read)):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from test_train import courses, same, trained
 
-from squareloss.measure.extract import extract_block
+from squareloss.measure.extraction import extract_block
 from squareloss.train.checkpoint import save_tensors
 from squareloss.train.device import Settings
 from squareloss.train.job import prepare

@@ -10,7 +10,7 @@ from fake_cuda import CAPTURING, FakeCuda
 from test_train import courses, same
 
 from squareloss.errors import UserError
-from squareloss.measure import extract
+from squareloss.measure import extraction as extract
 from squareloss.spec import Schedule
 from squareloss.train import device
 from squareloss.train.device import CPU, Settings, choose_device, working

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from browser import CHROMIUM, opened
 
-from squareloss.pages import explore
+from squareloss.pages import explorer as explore
 from squareloss.tables.runs import read_runs
 
 RESULTS = Path("results/tiny")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from squareloss.measure.metrics.collapse import alignment, rotation_change
 from squareloss.model.architecture import Linear, build, weight_shapes
 from squareloss.model.layers import forward
+from squareloss.small import large_sample as ample
 from squareloss.small.critical_points import (
     Point,
     blobs,
@@ -44,7 +45,6 @@ from squareloss.small.minibatch import (
     second_singular_value,
 )
 from squareloss.small.tree import rademacher_complexity, tree, tree_bound
-from squareloss.small import large_sample as ample
 from squareloss.theory.bounds import rademacher_peeling
 from squareloss.theory.equilibrium import loss as regularised_loss
 from squareloss.theory.equilibrium import rho_dot

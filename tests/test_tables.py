@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from squareloss.measure.aggregate import aggregate, averages, write
+from squareloss.measure.join import aggregate, averages, write
 from squareloss.spec import Point, Recipe
 from squareloss.tables.aggregate import AGGREGATE, AVERAGED
 from squareloss.tables.claims import CLAIMS
@@ -228,7 +228,7 @@ def test_the_job_writes_both_tables(to_join, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "squareloss.measure.aggregate",
+        "squareloss.aggregate",
         "--recipes",
         json.dumps(RECIPES),
     ]

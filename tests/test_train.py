@@ -15,8 +15,8 @@ import torch
 
 from squareloss.data.split import inputs, write_split
 from squareloss.errors import UserError
-from squareloss.measure.extract import Block, extract_block
-from squareloss.measure.landscape import POSITIONS, arc_rows
+from squareloss.measure.arc import POSITIONS, arc_rows
+from squareloss.measure.extraction import Block, extract_block
 from squareloss.model.architecture import build
 from squareloss.model.layers import forward
 from squareloss.model.network import Network
@@ -232,7 +232,7 @@ def test_one_hot_targets_are_what_the_loss_compares_with(split, make_spec):
 
 def run_cli(tmp_path, spec, split):
     write_split(tmp_path / "split.safetensors", split)
-    command = [sys.executable, "-m", "squareloss.train.job", "--spec", canonical_json(spec)]
+    command = [sys.executable, "-m", "squareloss.train", "--spec", canonical_json(spec)]
     for option, name in [
         ("data", "split.safetensors"),
         ("checkpoint", "checkpoint.safetensors"),
@@ -356,7 +356,7 @@ def test_an_arc_without_its_ends_is_missing_and_figure2_says_so(tmp_path, split,
     files = {"run": "run.json", "snapshots": "snapshots.safetensors", "data": "split.safetensors"}
     files["output"] = "landscape.parquet"
     options = [word for name in files for word in (f"--{name}", str(tmp_path / files[name]))]
-    subprocess.run([sys.executable, "-m", "squareloss.measure.landscape", *options], check=True)
+    subprocess.run([sys.executable, "-m", "squareloss.landscape", *options], check=True)
     command = [sys.executable, "-m", "squareloss.figures", "figure2", "--results", str(tmp_path)]
     subprocess.run([*command, "--landscape", str(tmp_path / "landscape.parquet")], check=True)
     assert pd.read_parquet(tmp_path / "landscape.parquet")["mu"].isna().all()
@@ -373,7 +373,7 @@ def test_a_missing_split_is_one_line(tmp_path, split, make_spec):
     done = run_cli(tmp_path, make_spec(), split)
     (tmp_path / "split.safetensors").write_bytes(b"")
     before = (tmp_path / "run.json").read_bytes()
-    command = [sys.executable, "-m", "squareloss.train.job", "--spec", canonical_json(make_spec())]
+    command = [sys.executable, "-m", "squareloss.train", "--spec", canonical_json(make_spec())]
     for option in ("data", "checkpoint", "run", "snapshots", "history"):
         command += [
             f"--{option}",

@@ -2,14 +2,21 @@
 
 Snakemake does not see imports. This reads them: the import statements of a module's source,
 followed within the package. Nothing is imported, so planning stays fast.
+
+    python -m squareloss.code train model.networks.cnn6 --since results/.../run.json
+
+answers "why does it train again?": it lists the files, and marks those edited since.
 """
 
+import argparse
 import ast
 import hashlib
+import json
 from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1]
+SAME = Path(__file__).with_name("same_results.json")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -46,7 +53,9 @@ def files(*modules: str) -> list[Path]:
         file = _file(f"squareloss.{module}")
         if file is None:
             raise FileNotFoundError(f"no module squareloss.{module}")
-        waiting.append(file)
+        # What `python -m` runs of a package is beside its `__init__`.
+        command = file.with_name("__main__.py")
+        waiting.append(command if file.stem == "__init__" and command.exists() else file)
     while waiting:
         file = waiting.pop()
         if file not in found:
@@ -59,16 +68,45 @@ def files(*modules: str) -> list[Path]:
 
 @cache
 def code(*modules: str) -> str:
-    """A digest of `files(*modules)`, with what it is of: "code of train, networks.cnn6: 6f0c12d9".
+    """A digest of `files(*modules)`, with what it is of: "code of train, ...: 6f0c12d9".
 
     It is a parameter of the rules: Snakemake runs a job again when one has changed, and shows both.
     The files as inputs of every job would make large plans half as slow again, docs/performance.md.
-    Comments, docstrings and formatting are no part of it: mending a sentence retrains nothing.
+    Comments, docstrings and formatting are no part of it: mending a sentence retrains nothing. Nor
+    does code that was moved or rewritten and is known to give the same results, `SAME`: it keeps
+    the name of the code before.
     """
     digest = hashlib.sha256()
     for path in files(*modules):
         digest.update(f"{path.relative_to(SOURCE).as_posix()} {_meaning(path)}\n".encode())
-    return f"code of {', '.join(modules)}: {digest.hexdigest()[:8]}"
+    today = f"code of {', '.join(modules)}: {digest.hexdigest()[:8]}"
+    return same_results().get(today, today)
+
+
+@cache
+def same_results() -> dict[str, str]:
+    """What `code` calls today's code -> what it called earlier code that gives the same bits."""
+    found: dict[str, str] = json.loads(SAME.read_text(encoding="utf-8"))
+    return found
+
+
+def digest_here(label: str) -> str | None:
+    """The digest that the code here has by a label, "code of train, ..."; None if it has none.
+
+    The label may be of a time before its modules were moved. Then all code that goes by it must be
+    what it was.
+    """
+    labels = {
+        today.rpartition(": ")[0]
+        for today, earlier in same_results().items()
+        if earlier.rpartition(": ")[0] == label
+    }
+    try:
+        found = {code(*one.removeprefix("code of ").split(", ")) for one in labels or {label}}
+    except FileNotFoundError:
+        return None
+    digests = {name.rpartition(": ")[2] for name in found if name.rpartition(": ")[0] == label}
+    return digests.pop() if len(found) == len(digests) == 1 else None
 
 
 @cache
@@ -99,3 +137,20 @@ def _text(node: object) -> str:
     if isinstance(node, list):
         return f"[{', '.join(_text(item) for item in node)}]"
     return repr(node)
+
+
+def main() -> None:
+    """List the files behind a stage; with a result, mark those that were edited after it."""
+    parser = argparse.ArgumentParser(description="the files that a stage depends on")
+    parser.add_argument("modules", nargs="+", help="e.g. train model.networks.cnn6")
+    parser.add_argument("--since", type=Path, help="a result, e.g. a run.json")
+    arguments = parser.parse_args()
+    made = arguments.since.stat().st_mtime if arguments.since else float("inf")
+    for path in files(*arguments.modules):
+        mark = "edited " if path.stat().st_mtime > made else ""
+        print(f"{_meaning(path)[:8]}  {mark}{path.relative_to(SOURCE).as_posix()}")
+    print(code(*arguments.modules))
+
+
+if __name__ == "__main__":
+    main()

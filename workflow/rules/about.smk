@@ -6,9 +6,9 @@ rule about:
     log:
         f"{RESULTS}/logs/about.log",
     params:
-        code=code("pages.study_readme"),
+        code=code("about"),
         config=lambda wildcards: shown_config(),
         made_from=lambda wildcards: json.dumps(sweep.size(STUDY)),
     shell:
-        "python -m squareloss.pages.study_readme --config {params.config:q} --made-from {params.made_from:q}"
+        "python -m squareloss.about --config {params.config:q} --made-from {params.made_from:q}"
         " --output {output.page:q} --croissant {output.croissant:q} > {log:q} 2>&1"

@@ -13,9 +13,9 @@ rule aggregate:
     wildcard_constraints:
         experiment="|".join(EXPERIMENTS) or "none",
     params:
-        code=code("measure.aggregate"),
+        code=code("aggregate"),
         recipes=lambda wildcards: sweep.recipes_json(STUDY, wildcards.experiment),
     shell:
-        "python -m squareloss.measure.aggregate --recipes {params.recipes:q} --history {input.history:q}"
+        "python -m squareloss.aggregate --recipes {params.recipes:q} --history {input.history:q}"
         " --collapse {input.collapse:q} --layers {input.layers:q} --bounds {input.bounds:q}"
         " --output {output.table:q} --output-layers {output.layers:q} > {log:q} 2>&1"

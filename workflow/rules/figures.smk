@@ -22,7 +22,7 @@ for figure in catalog.figures().values():
         localrule: True
         params:
             figure=figure.name,
-            code=code("figures.__main__", f"figures.{figure.name}"),
+            code=code("figures", f"figures.{figure.name}"),
             # Functions, because Snakemake fills in wildcards in a text, and braces may mean more.
             title=lambda wildcards, figure=figure: figure.title,
             caption=lambda wildcards, figure=figure: figure.caption,

@@ -15,12 +15,12 @@ rule extract:
     resources:
         **limits(cost.reading_job),
     params:
-        code=lambda wildcards: code("measure.extract", *recipe(wildcards).modules()),
+        code=lambda wildcards: code("extract", *recipe(wildcards).modules()),
         delta=STUDY.delta,
         checkpoint=lambda wildcards, input: checkpoint(input.run),
     # The run is complete; remove its checkpoint.
     shell:
-        "python -m squareloss.measure.extract --delta {params.delta} --run {input.run:q} --snapshots {input.snapshots:q}"
+        "python -m squareloss.extract --delta {params.delta} --run {input.run:q} --snapshots {input.snapshots:q}"
         " --data {input.data:q} --margins {output.margins:q} --collapse {output.collapse:q}"
         " --layers {output.layers:q} --bounds {output.bounds:q} 2> {log:q}"
         " && rm -f {params.checkpoint:q} {params.checkpoint:q}.lock"
@@ -40,9 +40,9 @@ rule landscape:
     resources:
         **limits(cost.reading_job),
     params:
-        code=lambda wildcards: code("measure.landscape", *recipe(wildcards).modules()),
+        code=lambda wildcards: code("landscape", *recipe(wildcards).modules()),
     shell:
-        "python -m squareloss.measure.landscape --run {input.run:q} --snapshots {input.snapshots:q}"
+        "python -m squareloss.landscape --run {input.run:q} --snapshots {input.snapshots:q}"
         " --data {input.data:q} --output {output:q} 2> {log:q}"
 
 

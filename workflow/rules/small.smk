@@ -12,11 +12,11 @@ rule small:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code("small.problems"),
+        code=code("small"),
         seed=STUDY.seed,
         replicates=STUDY.replicates,
     shell:
-        "python -m squareloss.small.problems --seed {params.seed} --replicates {params.replicates}"
+        "python -m squareloss.small --seed {params.seed} --replicates {params.replicates}"
         " --flow {output.gradientflow:q} --minibatch {output.minibatch:q} --tree {output.tree:q}"
         " --ample {output.ample:q} --settled {output.settled:q}"
         " 2> {log:q}"

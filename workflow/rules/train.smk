@@ -19,12 +19,12 @@ rule train:
         # no result depends on how often training saves where it stands.
         checkpoint_minutes=str(STUDY.checkpoint_minutes),
     params:
-        code=lambda wildcards: code("train.job", *recipe(wildcards).modules()),
+        code=lambda wildcards: code("train", *recipe(wildcards).modules()),
         spec=run_spec,
         checkpoint=lambda wildcards, output: checkpoint(output.run),
     # With `exec` the shell becomes the training, so that a signal to the job reaches it.
     shell:
-        "exec python -m squareloss.train.job --spec {params.spec:q} --data {input.data:q}"
+        "exec python -m squareloss.train --spec {params.spec:q} --data {input.data:q}"
         " --checkpoint {params.checkpoint:q}"
         " --checkpoint-minutes {resources.checkpoint_minutes}"
         " --run {output.run:q} --snapshots {output.snapshots:q} --history {output.history:q} 2> {log:q}"

@@ -1,10 +1,5 @@
-"""The page beside a study's results: of what they are made, and where what lies.
+"""The page beside a study's results: of what they are made, and where what lies."""
 
-    python -m squareloss.pages.study_readme --config JSON --made-from TEXT \
-        --output results/demo/README.md --croissant results/demo/croissant.json
-"""
-
-import argparse
 import json
 import platform
 import subprocess
@@ -14,9 +9,6 @@ from typing import Any
 
 import squareloss
 from squareloss import catalog
-from squareloss.errors import run_stage
-from squareloss.files import whole
-from squareloss.pages.croissant import described
 
 PACKAGES = ("torch", "numpy", "pandas", "scipy", "snakemake")
 PAGE = """\
@@ -91,20 +83,3 @@ def page(config: dict[str, Any], made_from: str) -> str:
         figures="\n".join(figures),
         config=json.dumps(config, indent=1, sort_keys=True),
     )
-
-
-def main() -> None:
-    """Command line of the job."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for option in ("config", "made-from", "output", "croissant"):
-        parser.add_argument(f"--{option}", required=True)
-    arguments = parser.parse_args()
-    config, made_from = json.loads(arguments.config), json.loads(arguments.made_from)
-    tables = json.dumps(described(config["study"], made_from), indent=1)
-    for path, text in ((arguments.croissant, tables), (arguments.output, page(config, made_from))):
-        with whole(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from squareloss.code import code
+from squareloss.code import digest_here
 from squareloss.errors import UserError, run_stage
 from squareloss.files import checksum, discard_partial, whole
 from squareloss.share import snakemake_records as records
@@ -239,16 +239,9 @@ def found_here(target: Path, keys: Iterable[str]) -> Settings:
 
     It is what Snakemake would compare with.
     """
-    found = {key: {_code(key)} for key in keys if key.startswith("code of ")}
+    labels = [key for key in keys if key.startswith("code of ")]
+    found = {label: {digest_here(label) or "absent"} for label in labels}
     return found | {key: {_checksum(target / key)} for key in keys if (target / key).is_file()}
-
-
-def _code(key: str) -> str:
-    """The digest of the code here, for a key like "code of train, networks.cnn6"."""
-    try:
-        return code(*key.removeprefix("code of ").split(", ")).rpartition(": ")[2]
-    except FileNotFoundError:
-        return "absent"
 
 
 @cache

@@ -1,8 +1,5 @@
 """Statements that are measured on small problems instead of runs of the study.
 
-    python -m squareloss.small.problems --seed 2022 --replicates 3 --flow P --minibatch P --tree P \
-        --ample P --settled P
-
 - flow: gradient flow (Eq. 5), gradient descent at decreasing steps, and weight norm with momentum.
   The runs of the study cannot show Eq. 6: rho settles within few steps, and `history` has an epoch.
 - minibatch: gradients of single samples after SGD with batches of 1 (Section 6, Lemma 8, Eq. 53).
@@ -13,16 +10,13 @@
 A replicate is a random problem: data and initial weights. All in float64.
 """
 
-import argparse
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
-from squareloss.errors import run_stage
 from squareloss.measure.metrics.rank import rank, singular_values
 from squareloss.small.critical_points import (
     Point,
@@ -58,7 +52,7 @@ from squareloss.small.minibatch import (
 )
 from squareloss.small.tree import rademacher_complexity, tree_bound
 from squareloss.spec import stream
-from squareloss.tables.small import AMPLE, CRITICAL, FLOW, MINIBATCH, SETTLED, TREE
+from squareloss.tables.small import CRITICAL
 from squareloss.theory.bounds import BOUNDS
 from squareloss.theory.equilibrium import rho_dot
 from squareloss.train.evaluate import moments
@@ -272,30 +266,3 @@ def growth(problem: Problem, v: torch.Tensor) -> float:
         state = descend(problem, state[0], torch.from_numpy(state[1:]), step=0.02, steps=50)
         found.append(abs(state[0]))
     return max(found) / SMALL
-
-
-def main() -> None:
-    """Command line of the job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, required=True, help="of the study")
-    parser.add_argument("--replicates", type=int, required=True)
-    tables = {
-        "flow": (FLOW, flow_rows),
-        "minibatch": (MINIBATCH, minibatch_rows),
-        "tree": (TREE, tree_rows),
-        "ample": (AMPLE, ample_rows),
-        "settled": (SETTLED, settled_rows),
-    }
-    for name in tables:
-        parser.add_argument(f"--{name}", required=True)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    for name, (table, rows_of) in tables.items():
-        rows = [
-            row for r in tqdm(range(args.replicates), desc=name) for row in rows_of(args.seed, r)
-        ]
-        table.write(getattr(args, name), pd.DataFrame(rows))
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -47,7 +47,7 @@ def identity(spec: RunSpec, data: str) -> dict[str, str]:
     return {
         "spec": canonical_json(spec),
         "data": checksum(data),
-        "code version": code("train.job", *spec.recipe.modules()),
+        "code version": code("train", *spec.recipe.modules()),
         "version of torch": torch.__version__,
     }
 

@@ -1,15 +1,5 @@
-"""The training job: one block of replicates of a run, from a prepared split to its snapshots.
+"""The training job in parts: a block of replicates, its course, and the record of its run."""
 
-    python -m squareloss.train.job --spec JSON --data SPLIT --checkpoint FILE --run run.json \
-        --snapshots snapshots.safetensors --history history.parquet
-
-Each replicate draws its initial weights and batch order from streams of its own, so it takes the
-same course alone or in company. A replicate whose loss stops being finite is recorded as diverged:
-its later rows are NaN, and the job succeeds. A job that is killed goes on from its checkpoint.
-"""
-
-import argparse
-import json
 import math
 import os
 import platform
@@ -19,20 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 import squareloss
-from squareloss.data.split import Split, read_split
-from squareloss.errors import UserError, run_stage
-from squareloss.files import discard_partial, whole
+from squareloss.data.split import Split
+from squareloss.errors import UserError
 from squareloss.spec import RunSpec
 from squareloss.tables.history import HISTORY
-from squareloss.train import checkpoint
-from squareloss.train.checkpoint import Keeper
 from squareloss.train.device import Settings, choose_device, say, working
 from squareloss.train.engine import Block, Replicate
 from squareloss.train.history import Row
@@ -164,51 +150,3 @@ def whereabouts() -> str:
     given = ("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "CUDA_VISIBLE_DEVICES")
     words = [f"{name}={os.environ[name]}" for name in given if name in os.environ]
     return " ".join([f"process {os.getpid()} on {socket.gethostname()}", *words])
-
-
-def main() -> None:
-    """Command line of the training job."""
-    start = time.perf_counter()
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for option in ("spec", "data", "checkpoint", "run", "snapshots", "history"):
-        parser.add_argument(f"--{option}", required=True)
-    parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
-    args = parser.parse_args()
-    spec = RunSpec.model_validate_json(args.spec)
-    with checkpoint.only_one(args.checkpoint):
-        for path in (args.run, args.snapshots, args.history):
-            discard_partial(path)
-        split = read_split(args.data)
-        with out_of_memory_explained(spec):
-            block = prepare(spec, split)
-        owner = checkpoint.identity(spec, args.data)
-        keeper = Keeper(
-            lambda: checkpoint.save(args.checkpoint, owner, block), args.checkpoint_minutes
-        )
-        keeper.listen()
-        print(whereabouts(), file=sys.stderr)
-        refusal = checkpoint.resume(args.checkpoint, owner, block)
-        if refusal is None:
-            print(f"going on from {args.checkpoint}", file=sys.stderr)
-        elif Path(args.checkpoint).exists():
-            print(f"{args.checkpoint} is not used: {refusal}; starting over", file=sys.stderr)
-        with out_of_memory_explained(spec):
-            train(block, spec.recipe.epochs, keeper)
-        try:
-            keeper.save()
-        except UserError as error:  # the results do not depend on it
-            print(f"{error}; going on without a last checkpoint", file=sys.stderr)
-        replicates = block.replicates.values()
-        checkpoint.save_tensors(
-            args.snapshots, {k: t for r in replicates for k, t in r.snapshots.items()}
-        )
-        HISTORY.write(
-            args.history, spec.point, [row for r in replicates for row in history_rows(r)]
-        )
-        with whole(args.run) as temporary:
-            run = record(spec, block, time.perf_counter() - start)
-            temporary.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    run_stage(main)

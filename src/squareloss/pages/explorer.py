@@ -1,15 +1,10 @@
 """A page to look around in a study: every run at its snapshots, in one file that opens offline.
 
-    python -m squareloss.pages.explore --tables aggregate/A.parquet ... --margins metrics/margins \
-        --made-from TEXT --output explore.html
-
 Above, a point is a replicate of a run at one snapshot; in the middle, a curve is its course over
 the epochs; below, how its margins are distributed. What is on the axes, what is coloured and which
 runs are shown is chosen on the page. Charts are Vega-Lite, made by Altair; its scripts are inline.
 """
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +14,10 @@ import pandas as pd
 import pyarrow.dataset as ds
 import vl_convert
 
-from squareloss.errors import run_stage
-from squareloss.files import whole
-from squareloss.pages import explore_page
+from squareloss.pages import explorer_page
 from squareloss.spec import Point
 from squareloss.study.paths import point_path
-from squareloss.tables.runs import RUN, read_runs
+from squareloss.tables.runs import RUN
 
 MEASURES = {
     "train_loss": "training loss",
@@ -186,29 +179,17 @@ def charts() -> dict[str, dict[str, Any]]:
     return specifications
 
 
-def main() -> None:
-    """Command line of the job."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--tables", nargs="+", required=True)
-    parser.add_argument("--margins", required=True, type=Path)
-    parser.add_argument("--made-from", required=True)
-    parser.add_argument("--output", required=True, type=Path)
-    arguments = parser.parse_args()
-    rows = snapshots({Path(path).stem: read_runs(path) for path in arguments.tables})
+def page(tables: dict[str, pd.DataFrame], margins: Path, made_from: str) -> str:
+    """The page as HTML. `tables` are the aggregates by name, `margins` the folder of that table."""
+    rows = snapshots(tables)
     first = int(rows["replicate"].min())
-    page = explore_page.page(
-        title=json.loads(arguments.made_from),
+    return explorer_page.page(
+        title=made_from,
         rows=records(rows),
-        quantiles=quantiles(arguments.margins, first),
+        quantiles=quantiles(margins, first),
         levels=rounded(LEVELS),
         measures=MEASURES,
         identity=RUN,
         charts=charts(),
         scripts=vl_convert.javascript_bundle(),  # type: ignore[call-arg]  # its stub lacks a default
     )
-    with whole(arguments.output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -1,10 +1,5 @@
-"""The extraction job: every metric table of one block, from its snapshots.
+"""Every metric table of one block of replicates, from its snapshots."""
 
-    python -m squareloss.measure.extract --run run.json --snapshots snapshots.safetensors \
-        --data SPLIT --delta 0.05 --margins P --collapse P --layers P --bounds P
-"""
-
-import argparse
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +9,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from squareloss.data.split import Split, inputs, read_split
-from squareloss.errors import UserError, run_stage
+from squareloss.data.split import Split, inputs
+from squareloss.errors import UserError
 from squareloss.measure.metrics.bound_inputs import measures
 from squareloss.measure.metrics.collapse import collapse
 from squareloss.measure.metrics.data_subspace import used_by_images, used_shares
@@ -23,7 +18,7 @@ from squareloss.measure.metrics.layerwise import layerwise
 from squareloss.measure.metrics.multiclass_margin import lead
 from squareloss.measure.metrics.rank import distance, layer_metrics
 from squareloss.model.normalization import named
-from squareloss.spec import RunSpec, read_spec
+from squareloss.spec import RunSpec
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
 from squareloss.theory.bounds import evaluate_bounds
 from squareloss.train.device import Settings, choose_device, first_line, say
@@ -167,22 +162,3 @@ def extracted(spec: RunSpec, snapshots_path: str, split: Split, delta: float) ->
     except torch.OutOfMemoryError as error:
         say(f"going on on the CPU ({first_line(error)})")
         return extract_block(spec, snapshots_path, split, delta)
-
-
-def main() -> None:
-    """Command line of the extraction job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for option in ("run", "snapshots", "data", *(table.name for table in METRICS)):
-        parser.add_argument(f"--{option}", required=True)
-    parser.add_argument("--delta", type=float, required=True)
-    args = parser.parse_args()
-    spec = read_spec(args.run)
-    torch.set_num_threads(spec.threads)
-    rows = extracted(spec, args.snapshots, read_split(args.data), args.delta)
-    for table in METRICS:
-        table.write(getattr(args, table.name), spec.point, rows[table.name])
-        print(f"{table.name}: {len(rows[table.name])} rows", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    run_stage(main)

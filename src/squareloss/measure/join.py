@@ -1,7 +1,4 @@
-"""The aggregation job: all measurements of an experiment in two tables.
-
-    python -m squareloss.measure.aggregate --recipes JSON --history P ... --collapse P ... \
-        --layers P ... --bounds P ... --output P --output-layers P
+"""All measurements of an experiment in two tables.
 
 The first has one row a (run, replicate, epoch) of `history`, with what was trained from the run's
 recipe, the columns of `collapse`, the means of `layers` over the layers before the last and the
@@ -9,8 +6,6 @@ values of `bounds` beside it. What is measured from snapshots exists at the snap
 is NaN at the others. The second has all rows of `layers`.
 """
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.tables.aggregate import AGGREGATE, AVERAGED, INPUT_COLUMNS, TRAINED
-from squareloss.tables.layers import LAYERS
-from squareloss.tables.parts import read
 from squareloss.tables.runs import RUN
 from squareloss.tables.schema import IDENTITY, Table
 
@@ -74,24 +66,3 @@ def write(path: str | Path, table: pd.DataFrame, kind: Table) -> None:
     columns = [pa.array(table[field.name].to_numpy(), field.type) for field in schema]
     with whole(path) as temporary:
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
-
-
-def main() -> None:
-    """Command line of the aggregation job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipes", type=json.loads, required=True, help="settings by name")
-    inputs = ("history", "collapse", "layers", "bounds")
-    for option in inputs:
-        parser.add_argument(f"--{option}", nargs="+", required=True)
-    parser.add_argument("--output", required=True)
-    parser.add_argument("--output-layers", required=True)
-    args = parser.parse_args()
-    parts = {name: read(getattr(args, name)) for name in inputs}
-    table = aggregate(args.recipes, **parts)
-    write(args.output, table, AGGREGATE)
-    write(args.output_layers, parts["layers"].sort_values([*KEYS, "layer"]), LAYERS)
-    print(f"{len(table)} rows of {table.groupby(RUN).ngroups} runs")
-
-
-if __name__ == "__main__":
-    run_stage(main)

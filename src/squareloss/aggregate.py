@@ -1,0 +1,36 @@
+"""The aggregation job: all measurements of an experiment in two tables.
+
+    python -m squareloss.aggregate --recipes JSON --history P ... --collapse P ... --layers P ... \
+        --bounds P ... --output P --output-layers P
+"""
+
+import argparse
+import json
+
+from squareloss.errors import run_stage
+from squareloss.measure.join import KEYS, aggregate, write
+from squareloss.tables.aggregate import AGGREGATE
+from squareloss.tables.layers import LAYERS
+from squareloss.tables.parts import read
+from squareloss.tables.runs import RUN
+
+
+def main() -> None:
+    """Command line of the aggregation job."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recipes", type=json.loads, required=True, help="settings by name")
+    inputs = ("history", "collapse", "layers", "bounds")
+    for option in inputs:
+        parser.add_argument(f"--{option}", nargs="+", required=True)
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--output-layers", required=True)
+    args = parser.parse_args()
+    parts = {name: read(getattr(args, name)) for name in inputs}
+    table = aggregate(args.recipes, **parts)
+    write(args.output, table, AGGREGATE)
+    write(args.output_layers, parts["layers"].sort_values([*KEYS, "layer"]), LAYERS)
+    print(f"{len(table)} rows of {table.groupby(RUN).ngroups} runs")
+
+
+if __name__ == "__main__":
+    run_stage(main)
