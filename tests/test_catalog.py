@@ -59,9 +59,9 @@ def test_the_papers_figures_come_first_in_their_order():
 def test_a_function_is_found_where_it_is_imported_from(folder):
     (folder / "figure_a.py").write_text(MODULE.format(origin="figure_b"))
     (folder / "figure_b.py").write_text(MODULE.format(origin="shared"))
-    (folder / "shared.py").write_text("def draw(table, margins, made_from=''):\n    pass\n")
+    (folder / "shared.py").write_text("def draw(table, layers, made_from=''):\n    pass\n")
     about = catalog.about("figure_a")
-    assert about.reads == ("table", "margins")
+    assert about.reads == ("table", "layers")
     assert (about.place, about.shows, about.caption) == ("Section 9", "something", "A caption.")
 
 
@@ -72,6 +72,7 @@ def test_a_function_is_found_where_it_is_imported_from(folder):
         ('"""Section 9: no caption."""\ndef draw(table): pass\n', "an empty line, a caption"),
         ('"""No place.\n\nA caption."""\ndef draw(table): pass\n', "a title"),
         ('"""A: b.\n\nCaption."""\ndef draw(tabel): pass\n', "cannot read tabel; allowed: table"),
+        ('"""A: b.\n\nCaption."""\ndef draw(table, margins): pass\n', r"needs a function `keep\("),
     ],
 )
 def test_a_module_that_lacks_something_is_named(folder, text, wanted):

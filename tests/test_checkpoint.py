@@ -179,7 +179,7 @@ def test_killed_at_random_moments_it_ends_the_same(job):
 DYING = """
 import os, signal, sys
 import safetensors.torch
-from squareloss.train.job import main
+from squareloss.train.__main__ import main
 whole, calls = safetensors.torch.save_file, []
 def half(tensors, path, *rest):
     whole(tensors, path, *rest)
@@ -300,10 +300,11 @@ def test_a_long_history_fits_into_a_checkpoint(tmp_path, split, make_spec):
 def test_the_results_do_not_depend_on_a_last_checkpoint(job):
     folder, spec, expected = job
     program = (
-        "from squareloss.train import checkpoint; from squareloss.errors import UserError, run_stage\n"
+        "from squareloss.train import checkpoint\n"
+        "from squareloss.errors import UserError, run_stage\n"
         "def full(*_): raise UserError('no room')\n"
         "checkpoint.save = full\n"
-        "from squareloss.train.job import main; run_stage(main)"
+        "from squareloss.train.__main__ import main; run_stage(main)"
     )
     words = command(folder, spec, program=("-c", program))
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -318,7 +319,7 @@ def test_a_file_system_without_locks_costs_a_warning(job):
         "import errno, fcntl, os\n"
         "def none(*_): raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))\n"
         "fcntl.flock = none\n"
-        "from squareloss.train.job import main; main()"
+        "from squareloss.train.__main__ import main; main()"
     )
     words = command(folder, spec, program=("-c", program))
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -330,10 +331,11 @@ def test_a_file_system_without_locks_costs_a_warning(job):
 
 def test_out_of_device_memory_says_what_to_lower(tmp_path, split, make_spec):
     program = (
-        "import torch; from squareloss.train import engine; from squareloss.errors import run_stage\n"
+        "import torch; from squareloss.train import engine\n"
+        "from squareloss.errors import run_stage\n"
         "def full(*_): raise torch.OutOfMemoryError('out of memory')\n"
         "engine.Replicate.train_epoch = full\n"
-        "from squareloss.train.job import main; run_stage(main)"
+        "from squareloss.train.__main__ import main; run_stage(main)"
     )
     write_split(tmp_path / "split.safetensors", split)
     words = command(tmp_path, make_spec(), program=("-c", program))

@@ -3,9 +3,9 @@
 A figure is a module of `squareloss.figures` whose name begins with `figure`. Its docstring is what
 people read: the first line is its title, "Figure 5: ..." or "Section 6.1: ...", and the rest, in
 reStructuredText, its caption in the report. The parameters of its function `draw` name the tables
-it reads, and a function `tabulate` means that a table is written beside the picture. The workflow
-makes one rule of each figure from this. Importing the modules instead would import matplotlib on
-every command.
+it reads (`TABLES`), and a function `tabulate` means that a table is written beside the picture. The
+workflow makes one rule of each figure from this. Importing the modules instead would import
+matplotlib on every command.
 """
 
 import ast
@@ -16,16 +16,38 @@ from functools import cache
 from squareloss.code import SOURCE
 
 FOLDER = SOURCE / "squareloss" / "figures"
-# What a parameter of `draw` may be called, and what it is then given.
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What a parameter of `draw` is given, and where that lies."""
+
+    meaning: str
+    path: str = ""  # below results/<study>/, of the experiment {figure}
+    parts: str = ""  # or the metric table, every part of which in the experiment's runs is read
+    first_block: bool = False  # of the parts, those of each run's first block alone
+    needs_runs: bool = True
+
+
+# By the name of the parameter. The workflow, the job that draws and its tests read this list.
 TABLES = {
-    "table": "the aggregated table of the experiment of the figure's name",
-    "margins": "the margins of all samples in the runs of that experiment",
-    "layers": "all rows of the table of layers in the runs of that experiment",
-    "landscape": "the loss between two replicates of each run of that experiment",
-    "ample": "the table of bounds with ample data; no experiment is needed",
-    "gradientflow": "the table of gradient flow on small problems; no experiment is needed",
+    "table": Reads("the aggregated table of the figure's experiment", "aggregate/{figure}.parquet"),
+    "margins": Reads("the margins of all samples in that experiment's runs", parts="margins"),
+    "layers": Reads(
+        "all rows of the table of layers in that experiment", "aggregate/layers/{figure}.parquet"
+    ),
+    "landscape": Reads(
+        "the loss between two replicates of each of its runs", parts="landscape", first_block=True
+    ),
+    "ample": Reads(
+        "the table of bounds with ample data", "aggregate/ample.parquet", needs_runs=False
+    ),
+    "gradientflow": Reads(
+        "the table of gradient flow on small problems",
+        "aggregate/gradientflow.parquet",
+        needs_runs=False,
+    ),
 }
-FROM_RUNS = ("table", "margins", "layers", "landscape")
 
 
 @dataclass(frozen=True)
@@ -56,7 +78,7 @@ class About:
     @property
     def needs_runs(self) -> bool:
         """Whether it is drawn from trained runs, those of the experiment of its name."""
-        return any(name in FROM_RUNS for name in self.reads)
+        return any(TABLES[name].needs_runs for name in self.reads)
 
 
 def _function(module: str, name: str) -> ast.FunctionDef | None:
@@ -87,6 +109,11 @@ def about(name: str) -> About:
     reads = tuple(argument.arg for argument in draw.args.args if argument.arg != "made_from")
     if unknown := set(reads) - set(TABLES):
         raise ValueError(f"{module}: draw cannot read {min(unknown)}; allowed: {', '.join(TABLES)}")
+    if "margins" in reads and _function(module, "keep") is None:
+        raise ValueError(
+            f"{module}: a figure that reads `margins` needs a function `keep(part, table)`: the "
+            "rows of a part to hold, since all margins of a study do not fit in memory"
+        )
     return About(name, title, caption.strip(), reads, _function(module, "tabulate") is not None)
 
 

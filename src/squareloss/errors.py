@@ -1,4 +1,4 @@
-"""The one exception for mistakes a user can mend, and how a stage reports it."""
+"""Mistakes that a user can mend, how a stage reports them, and lines in its log."""
 
 import sys
 from collections.abc import Callable
@@ -14,3 +14,13 @@ def run_stage(main: Callable[[], None]) -> None:
         main()
     except (UserError, OSError) as error:
         sys.exit(f"squareloss: error: {error}")
+
+
+def first_line(error: object) -> str:
+    """The first line of a message, which says it; PyTorch's go on for pages."""
+    return str(error).strip().partition("\n")[0]
+
+
+def say(line: str) -> None:
+    """A line in the job's log."""
+    print(line, file=sys.stderr, flush=True)

@@ -17,13 +17,13 @@ except ImportError:
         f"{shlex.quote(sys.executable)} -m pip install ."
     )
 from squareloss import catalog
-from squareloss.study import cost, paths, sweep
 from squareloss.claims import SECTIONS
 from squareloss.code import code
-from squareloss.study.config import load
-from squareloss.study.files import refuse_duplicates
 from squareloss.errors import UserError
 from squareloss.spec import canonical_json
+from squareloss.study import cost, paths, sweep
+from squareloss.study.config import load
+from squareloss.study.files import refuse_duplicates
 
 # Jobs call `python`. This makes it the one that runs Snakemake, also where no environment is activated.
 shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
@@ -83,7 +83,7 @@ def recipe(wildcards):
 
 
 def limits(job):
-    """Memory and time limits on a cluster, from a function of `squareloss.study.cost`; retries get more."""
+    """Memory and time limits on a cluster, from a function of `study.cost`; retries get more."""
 
     @cache
     def needs(path):
@@ -175,17 +175,14 @@ def made_from(figure):
 
 def reads(figure, table):
     """The input function of a figure's rule: the files of `table`, none if it does not read it."""
-    files = {
-        "table": lambda name: [f"{RESULTS}/aggregate/{name}.parquet"],
-        "margins": lambda name: parts("margins", name),
-        "layers": lambda name: [f"{RESULTS}/aggregate/layers/{name}.parquet"],
-        "landscape": lambda name: parts("landscape", name, blocks=[0]),
-        "ample": lambda name: [f"{RESULTS}/aggregate/ample.parquet"],
-        "gradientflow": lambda name: [f"{RESULTS}/aggregate/gradientflow.parquet"],
-    }
 
     def of_figure(wildcards):
-        return files[table](wanted(figure)) if table in figure.reads else []
+        if table not in figure.reads:
+            return []
+        name, where = wanted(figure), catalog.TABLES[table]
+        if where.parts:
+            return parts(where.parts, name, blocks=[0] if where.first_block else None)
+        return [f"{RESULTS}/{where.path.format(figure=name)}"]
 
     return of_figure
 

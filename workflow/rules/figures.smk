@@ -7,12 +7,7 @@ for figure in catalog.figures().values():
         name:
             figure.name
         input:
-            table=reads(figure, "table"),
-            margins=reads(figure, "margins"),
-            layers=reads(figure, "layers"),
-            landscape=reads(figure, "landscape"),
-            ample=reads(figure, "ample"),
-            gradientflow=reads(figure, "gradientflow"),
+            **{table: reads(figure, table) for table in catalog.TABLES},
         output:
             **tables(figure),
             png=reported(figure, f"{RESULTS}/figures/{figure.name}.png"),
@@ -29,10 +24,9 @@ for figure in catalog.figures().values():
             made_from=lambda wildcards, figure=figure: made_from(figure),
             results=subpath(output.png, ancestor=2),
         shell:
-            "python -m squareloss.figures {params.figure} --table {input.table:q}"
-            " --margins {input.margins:q} --layers {input.layers:q} --landscape {input.landscape:q}"
-            " --ample {input.ample:q} --gradientflow {input.gradientflow:q} --made-from {params.made_from:q}"
-            " --results {params.results:q} > {log:q} 2>&1"
+            "python -m squareloss.figures {params.figure}"
+            + "".join(f" --{table} {{input.{table}:q}}" for table in catalog.TABLES)
+            + " --made-from {params.made_from:q} --results {params.results:q} > {log:q} 2>&1"
 
     # A rule in a loop has no place for a docstring, which `snakemake --list-rules` shows. And its
     # `name` would stay under `use rule ... as ...`, which gives another.

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from squareloss.claims.claim import claim
-from squareloss.tables.small import CRITICAL
+from squareloss.theory.equilibrium import CRITICAL
 
 AT_CRITICAL = f"a gradient below {CRITICAL:g} at the end: many minima are on kinks"
 AT_CRITICAL_OF_THREE = f"{AT_CRITICAL}; of three classes"

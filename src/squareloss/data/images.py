@@ -7,7 +7,9 @@ A source is a module of `squareloss.data.sources`, found by its name. It has thr
     files(root) -> list of paths          what the user may change: then data is prepared again
     load(root) -> Images                  all raise `UserError` if the files are missing or damaged
 
-Adding a data set is adding one such module; nothing else lists them.
+and may say with a constant `CHANNELS` how many channels its images have, for estimates of cost:
+otherwise they are taken to have three. Adding a data set is adding one such module; nothing else
+lists them.
 """
 
 from dataclasses import dataclass

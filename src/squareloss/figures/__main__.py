@@ -44,8 +44,8 @@ def main() -> None:
     figures = catalog.figures()
     parser = argparse.ArgumentParser(prog="squareloss.figures", description="Draw one figure.")
     parser.add_argument("figure", choices=figures, metavar="FIGURE", help="its module's name")
-    for name, meaning in catalog.TABLES.items():
-        parser.add_argument(f"--{name}", nargs="*", default=[], metavar="P", help=meaning)
+    for name, reads in catalog.TABLES.items():
+        parser.add_argument(f"--{name}", nargs="*", default=[], metavar="P", help=reads.meaning)
     parser.add_argument(
         "--made-from", type=json.loads, default='""', help="JSON text: data and size, for the foot"
     )
@@ -54,7 +54,7 @@ def main() -> None:
     about = figures[options.figure]
     for name in about.reads:
         if not getattr(options, name):
-            parser.error(f"{about.name} needs --{name}: {catalog.TABLES[name]}")
+            parser.error(f"{about.name} needs --{name}: {catalog.TABLES[name].meaning}")
 
     matplotlib.rcdefaults()
     module = importlib.import_module(f"squareloss.figures.{about.name}")

@@ -33,13 +33,12 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.data import DataLoader, TensorDataset
 
 from squareloss.data.split import Split
-from squareloss.errors import run_stage
+from squareloss.errors import run_stage, say
 from squareloss.files import whole
 from squareloss.model.architecture import Conv, build, flops_per_sample, weight_shapes
 from squareloss.spec import Point, Recipe, RunSpec
-from squareloss.train.checkpoint import Block
-from squareloss.train.device import choose_device, say
-from squareloss.train.engine import PRODUCTS, tf32
+from squareloss.train.device import choose_device
+from squareloss.train.engine import PRODUCTS, Block, tf32
 from squareloss.train.job import prepare
 from squareloss.train.processor import described, emulates_bfloat16
 

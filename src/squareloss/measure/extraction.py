@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from squareloss.data.split import Split, inputs
-from squareloss.errors import UserError
+from squareloss.errors import UserError, first_line, say
 from squareloss.measure.metrics.bound_inputs import measures
 from squareloss.measure.metrics.collapse import collapse
 from squareloss.measure.metrics.data_subspace import used_by_images, used_shares
@@ -21,7 +21,7 @@ from squareloss.model.normalization import named
 from squareloss.spec import RunSpec
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS, METRICS
 from squareloss.theory.bounds import evaluate_bounds
-from squareloss.train.device import Settings, choose_device, first_line, say
+from squareloss.train.device import Settings, choose_device
 from squareloss.train.evaluate import error, margins
 from squareloss.train.snapshots import Snapshot, open_snapshots
 

@@ -29,12 +29,13 @@ from squareloss.code import digest_here
 from squareloss.errors import UserError, run_stage
 from squareloss.files import checksum, discard_partial, whole
 from squareloss.share import snakemake_records as records
+from squareloss.tables.metrics import METRICS
 
 TRAINED = re.compile(r"(?P<study>.+)/runs/(?P<run>recipe=.+/block=\d+)/(?P<file>[^/]+)")
 TABLE = re.compile(r"(?P<study>.+)/metrics/(?P<file>[^/]+)/(?P<run>recipe=.+/block=\d+)\.parquet")
 WEIGHTS = "snapshots.safetensors"
 TRAINING = {"run.json", "history"}  # without these a run is not finished
-EXTRACTED = {"margins", "collapse", "layers", "bounds"}  # with these it needs no weights any more
+EXTRACTED = {table.name for table in METRICS}  # with these it needs no weights any more
 SHOWN = 6  # differences in a message
 
 

@@ -52,9 +52,8 @@ from squareloss.small.minibatch import (
 )
 from squareloss.small.tree import rademacher_complexity, tree_bound
 from squareloss.spec import stream
-from squareloss.tables.small import CRITICAL
 from squareloss.theory.bounds import BOUNDS
-from squareloss.theory.equilibrium import rho_dot
+from squareloss.theory.equilibrium import CRITICAL, rho_dot
 from squareloss.train.evaluate import moments
 
 Rows = list[dict[str, Any]]

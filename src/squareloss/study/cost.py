@@ -7,6 +7,7 @@ the config, or what `make bench` measured for cnn6 at full width. Imports no tor
 """
 
 import argparse
+import importlib
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -50,8 +51,10 @@ def network(study: Study, point: Point) -> tuple[Layer, ...]:
 
 
 def image_channels(dataset: Dataset) -> int:
-    """The digits have one, and whatever is not known has three."""
-    return 1 if dataset.source == "mnist5k" else CHANNELS
+    """Channels of a data set's images: what its source says, or the most there can be."""
+    source = importlib.import_module(f"squareloss.data.sources.{dataset.source}")
+    channels: int = getattr(source, "CHANNELS", CHANNELS)
+    return channels
 
 
 def passed_on(layers: tuple[Layer, ...]) -> int:

@@ -4,7 +4,6 @@ from squareloss.tables.collapse import COLLAPSE
 from squareloss.tables.plain import PlainTable
 from squareloss.tables.schema import Column
 
-CRITICAL = 1e-6  # the gradient at what counts as a critical point
 REPLICATE = Column("replicate", "int64", "1", "number of the random problem, from 0")
 
 FLOW = PlainTable(

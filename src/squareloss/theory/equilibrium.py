@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 Reals = float | NDArray[np.float64]
 
+# Norm of the gradient (right side of Eq. 5) below which the end of a course counts as critical.
+CRITICAL = 1e-6
+
 
 def loss(rho: Reals, mu: Reals, M: Reals, lam: Reals, classes: int = 2) -> Reals:
     """Regularised square loss 1/(C-1) - 2 rho mu + rho^2 (M + lam) (Eq. 11)."""

@@ -7,7 +7,6 @@ fails is left out, with one line in the log that says what and why.
 
 import os
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from squareloss.errors import UserError
+from squareloss.errors import UserError, first_line, say
 
 WARM_UP = 3  # steps before a recording, in which libraries choose algorithms and allocate memory
 
@@ -202,13 +201,3 @@ class RecordedStep:
                 for tensor, value in zip(tensors, before, strict=True):
                     tensor.copy_(value)
             self.restored()
-
-
-def first_line(error: object) -> str:
-    """The first line of a message, which says it; PyTorch's go on for pages."""
-    return str(error).strip().partition("\n")[0]
-
-
-def say(line: str) -> None:
-    """A line in the job's log."""
-    print(line, file=sys.stderr, flush=True)

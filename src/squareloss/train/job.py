@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 import squareloss
 from squareloss.data.split import Split
-from squareloss.errors import UserError
+from squareloss.errors import UserError, say
 from squareloss.spec import RunSpec
 from squareloss.tables.history import HISTORY
-from squareloss.train.device import Settings, choose_device, say, working
+from squareloss.train.device import Settings, choose_device, working
 from squareloss.train.engine import Block, Replicate
 from squareloss.train.history import Row
 from squareloss.train.processor import emulates_bfloat16

@@ -11,6 +11,7 @@ import numpy as np
 from squareloss.data.images import SIDE, Images
 from squareloss.errors import UserError
 
+CHANNELS = 1
 ORIGINAL_SIDE = 28
 
 
