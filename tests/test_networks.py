@@ -231,7 +231,7 @@ def test_the_multiplier_is_equation_4():
     gradients = torch.autograd.grad(loss, model.differentiated())
     with torch.no_grad():
         f_v = model.outputs(x) / model.rho_top
-        # Eq. (4) for two outputs: the means over n and C of rho f.e~ - (rho f)^2.
+        # Eq. 4 for two outputs: the means over n and C of rho f.e~ - (rho f)^2.
         rho_f = 20.0 * f_v
         nu = (rho_f * e - rho_f.square()).mean().item()
     for w, gradient in zip(model.weights, gradients, strict=False):
@@ -261,7 +261,7 @@ def orders(errors):
 
 
 def test_wn_and_lm_agree_to_second_order_in_one_step():
-    # The step of Eq. (5) leaves the sphere by O(lr^2); the retraction then makes the two equal.
+    # The step of Eq. 5 leaves the sphere by O(lr^2); the retraction then makes the two equal.
     errors = [distance_after(lr, 1, rho_top=30.0, retract=False) for lr in (0.04, 0.02, 0.01)]
     assert orders(errors) == pytest.approx([2, 2], abs=0.1)
     assert distance_after(0.04, 1, rho_top=30.0) < 1e-15

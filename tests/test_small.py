@@ -57,7 +57,7 @@ def problem():
 
 
 def test_the_velocity_is_eq5_by_finite_differences(problem):
-    """rho by Eq. (6); V_k downhill in every direction along its sphere, and along no other."""
+    """rho by Eq. 6; V_k downhill in every direction along its sphere, and along no other."""
     v, rho = initial(problem, 7), torch.tensor(2.0, dtype=torch.float64)
     by_rho, by_v = problem.gradient(rho, v)
     f, _ = forward(problem.layers, problem.split(v), problem.x)
@@ -74,7 +74,7 @@ def test_the_velocity_is_eq5_by_finite_differences(problem):
 
 
 def test_a_linear_problem_flows_as_its_closed_form():
-    """One layer, fixed direction: rho follows Eq. (6), exponential decay towards Eq. (7).
+    """One layer, fixed direction: rho follows Eq. 6, exponential decay towards Eq. 7.
 
     Two samples x and -x of opposite labels along the direction that V already has: V stays.
     """
@@ -129,7 +129,7 @@ def test_sgd_of_one_sample_takes_its_gradient():
 
 
 def test_frozen_norms_slow_rho_by_g_squared(problem):
-    """Without momentum, one small step moves rho by Eq. (6) times G^2."""
+    """Without momentum, one small step moves rho by Eq. 6 times G^2."""
     v = initial(problem, 7)
     first, second = momentum_course(problem, v, 1.5, rate=1e-6, momentum=0.0, steps=2)
     speed = (second["rho"] - first["rho"]) / (second["time"] - first["time"])
@@ -310,7 +310,7 @@ def test_alignment_by_hand(classes):
 
 @pytest.fixture
 def line_problem():
-    """One linear layer, the samples x and -x of opposite labels: V stays, rho is Eq. (7)'s."""
+    """One linear layer, the samples x and -x of opposite labels: V stays, rho is Eq. 7's."""
     x = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
     problem = Problem((Linear(2),), x, torch.tensor([0, 1]), 0.1)
     return problem, torch.tensor([1.0, -1.0], dtype=torch.float64) / math.sqrt(2)
@@ -367,7 +367,7 @@ def test_the_hessians_rank_is_that_of_the_jacobian():
 
 
 def test_self_duality_is_off_by_the_imbalance_of_the_residuals():
-    """Eq. (9) of two collapsed classes, at the first critical point that is found."""
+    """Eq. 9 of two collapsed classes, at the first critical point that is found."""
     for seed in range(30):
         problem = blobs(seed, 1e-2, 6)
         point = settle(problem, 1.0, initial(problem, seed))
@@ -477,7 +477,7 @@ def test_lemma_8_does_not_hold_of_convolutions():
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_collapsed_features_make_an_equilibrium_of_the_last_layer(classes):
-    """Eq. (42)-(45): with V_L a multiple of the centred means, no gradient is left along it."""
+    """Eq. 42-45: with V_L a multiple of the centred means, no gradient is left along it."""
     generator = torch.Generator().manual_seed(1)
     means = torch.eye(classes, dtype=torch.float64) + 0.5  # equiangular, with a mean of all
     turn = torch.linalg.qr(torch.randn(classes, classes, dtype=torch.float64, generator=generator))
@@ -497,7 +497,7 @@ def test_collapsed_features_make_an_equilibrium_of_the_last_layer(classes):
     assert by_rho.item() == pytest.approx(0, abs=1e-12)
     assert by_v.norm().item() == pytest.approx(0, abs=1e-12)
     alpha = rho.item() * mu * (classes - 1)  # rho f = alpha e~
-    torch.testing.assert_close(v, rho.item() / (alpha * classes) * centred)  # Eq. (42)
+    torch.testing.assert_close(v, rho.item() / (alpha * classes) * centred)  # Eq. 42
     # Residuals that are not equal leave a gradient, although the features have collapsed.
     uneven = Problem(
         (Linear(classes),), h * torch.linspace(0.9, 1.1, len(h))[:, None], labels, 0.05

@@ -71,9 +71,7 @@ class Recipe(Strict):
         "stride", description="how cnn6 halves the image, which the paper does not say"
     )
     normalization: Name = Field(
-        "wn",
-        description="a module of squareloss.model.normalizations: weight norm (frozen g), "
-        "Lagrange multiplier, batch norm or none",
+        "wn", description="weight norm (frozen g), Lagrange multiplier, batch norm or none"
     )
     layer_norms: Literal["initial", "unit"] = Field(
         "initial", description="the value at which wn and lm freeze ||W_k||"

@@ -297,6 +297,6 @@ def parameters_ratio(
 def tree_ratio(tree: pd.DataFrame) -> pd.Series:
     """Complexity (factor 2/m) by exhaustive search over the bound, trees of L = 1, 2, 3.
 
-    The factor 2/m is that of Definition 1, which is the stricter reading: Eq. (20) has 1/m.
+    The factor 2/m is that of Definition 1, which is the stricter reading: Eq. 20 has 1/m.
     """
     return 2 * (tree["complexity"] + tree["coarse"]) / tree["bound"]

@@ -16,7 +16,7 @@ from squareloss.figures import style
 
 
 def draw(gradientflow: pd.DataFrame, made_from: str = "") -> Figure:
-    """(a) rho along the flow, (b) distance of descent from it, (c) rho_dot against Eq. (6)."""
+    """(a) rho along the flow, (b) distance of descent from it, (c) rho_dot against Eq. 6."""
     figure = style.canvas(9.6, 3.4)
     left, middle, right = figure.subplots(1, 3)
     for _, course in gradientflow[gradientflow["method"] == "flow"].groupby("replicate"):

@@ -1,7 +1,7 @@
 """mu and M along the arc between two trained networks: the measured loss surface of Figure 2.
 
 Each layer's V_k turns from the first network's to the second's on its own sphere. The loss at any
-rho then follows from mu and M by Eq. (11), so the surface is exact along rho.
+rho then follows from mu and M by Eq. 11, so the surface is exact along rho.
 """
 
 import math

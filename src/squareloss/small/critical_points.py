@@ -1,6 +1,6 @@
 """Small networks trained to the very end, by a quasi-Newton method: what holds at critical points.
 
-With lambda > 0 many minima of a ReLU network lie on kinks, where no gradient vanishes and Eq. (9)
+With lambda > 0 many minima of a ReLU network lie on kinks, where no gradient vanishes and Eq. 9
 means nothing; `settle` then stops at a gradient that is not small, and says how large it is.
 """
 
@@ -22,7 +22,7 @@ DIMENSIONS, UNITS = 20, 32  # wide enough for Theorem 2: more units than twice t
 
 @dataclass(frozen=True)
 class Point:
-    """rho > 0, directions V_k (flat, each layer of norm 1), the norm of Eq. (5)'s right side."""
+    """rho > 0, directions V_k (flat, each layer of norm 1), the norm of Eq. 5's right side."""
 
     rho: float
     v: Tensor
@@ -54,7 +54,7 @@ def blobs(
 def settle(
     problem: Problem, rho: float, v: Tensor, free: bool = True, iterations: int = 1000
 ) -> Point:
-    """Minimise Eq. (1) from a point by L-BFGS, over V_k alone unless rho is `free`."""
+    """Minimise Eq. 1 from a point by L-BFGS, over V_k alone unless rho is `free`."""
     top = torch.tensor([rho], dtype=torch.float64)
     state = (torch.cat([top, v]) if free else v.clone()).requires_grad_()
 
@@ -99,19 +99,19 @@ def outputs(problem: Problem, point: Point) -> tuple[Tensor, Tensor]:
 
 
 def data_loss(problem: Problem, point: Point) -> float:
-    """Eq. (1) without its penalty."""
+    """Eq. 1 without its penalty."""
     rho = torch.tensor(point.rho, dtype=torch.float64)
     return replace(problem, weight_decay=0.0).loss(rho, point.v).item()
 
 
 def multiplier(problem: Problem, point: Point) -> float:
-    """nu_k of Eq. (4), the same for every layer: mean of rho fbar_n (1 - rho fbar_n)."""
+    """nu_k of Eq. 4, the same for every layer: mean of rho fbar_n (1 - rho fbar_n)."""
     scaled = point.rho * margins(outputs(problem, point)[0], problem.labels)
     return (scaled * (1 - scaled)).mean().item()
 
 
 def eq9_error(problem: Problem, point: Point) -> float:
-    """Largest ||V_k - sum_n l_n d fbar_n / d V_k / sum_n l_n fbar_n|| over the layers, Eq. (9)."""
+    """Largest ||V_k - sum_n l_n d fbar_n / d V_k / sum_n l_n fbar_n|| over the layers, Eq. 9."""
     fbar, gradients = margin_gradients(problem, point.v)
     weights = 1 - point.rho * fbar
     errors = [0.0]
@@ -122,7 +122,7 @@ def eq9_error(problem: Problem, point: Point) -> float:
 
 
 def euler_error(problem: Problem, v: Tensor) -> float:
-    """Largest |<V_k, d fbar_n / d V_k> - fbar_n| over samples and layers, Eq. (3)."""
+    """Largest |<V_k, d fbar_n / d V_k> - fbar_n| over samples and layers, Eq. 3."""
     fbar, gradients = margin_gradients(problem, v)
     layers = problem.split(v)
     return max(
@@ -153,11 +153,11 @@ def collapse_of(problem: Problem, point: Point) -> dict[str, float]:
 
 
 def spreads(problem: Problem, point: Point) -> dict[str, float]:
-    """mu and M of Eq. (6), and how far margins and residuals 1 - rho fbar_n are from being equal.
+    """mu and M of Eq. 6, and how far margins and residuals 1 - rho fbar_n are from being equal.
 
     Lemma 6 says that the margins are equal. What the proofs of Theorems 5 and 6 use is that the
     residuals are, which lambda makes small: a spread that is little of a margin is much of them.
-    Of two collapsed classes with mean residuals l_+ and l_-, Eq. (9) makes V_L proportional to
+    Of two collapsed classes with mean residuals l_+ and l_-, Eq. 9 makes V_L proportional to
     l_+ mu_+ - l_- mu_-: self-duality is off by their imbalance |l_+ - l_-| / (l_+ + l_-).
     """
     f, _ = outputs(problem, point)

@@ -1,7 +1,7 @@
-"""Gradient flow of (rho, V_k), Eq. (5), and gradient descent with frozen norms beside it.
+"""Gradient flow of (rho, V_k), Eq. 5, and gradient descent with frozen norms beside it.
 
 On a small dense network in float64. Directions have norm 1, and their flow is the negative gradient
-less its part along V_k, which is what nu_k of Eq. (4) subtracts.
+less its part along V_k, which is what nu_k of Eq. 4 subtracts.
 """
 
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Problem:
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def loss(self, rho: Tensor, v: Tensor) -> Tensor:
-        """Eq. (1) for directions `v` (flat), its data term the mean over samples and outputs."""
+        """Eq. 1 for directions `v` (flat), its data term the mean over samples and outputs."""
         f, _ = forward(self.layers, self.split(v), self.x)
         e = targets(self.labels, self.classes).to(f.dtype)
         return square_loss(rho * f, e) + self.weight_decay * rho**2

@@ -1,4 +1,4 @@
-"""Section 6: gradients of single samples, what Lemma 8 says of their rank, and Eq. (53)."""
+"""Section 6: gradients of single samples, what Lemma 8 says of their rank, and Eq. 53."""
 
 import torch
 from torch import Tensor
@@ -54,7 +54,7 @@ def sample_speeds(
 def full_speed(rho: float, fbar: Tensor, gradients: list[list[Tensor]], v: list[Tensor]) -> Tensor:
     """||V_k dot|| (L,) of the whole batch: (2 rho / N) ||sum_n l_n (d fbar_n - fbar_n V_k)||.
 
-    Eq. (53) has the mean of `sample_speeds` in its place: an upper bound.
+    Eq. 53 has the mean of `sample_speeds` in its place: an upper bound.
     """
     total = [torch.zeros_like(w) for w in v]
     for value, sample in zip(fbar, gradients, strict=True):

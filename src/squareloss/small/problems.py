@@ -100,11 +100,11 @@ def flow_rows(seed: int, replicate: int) -> Rows:
 def momentum_rows(problem: Problem, v: torch.Tensor, norms: float) -> Rows:
     """Measured and predicted rho_dot of weight norm with layers of norm `norms`, momentum 0.9."""
     g = norms ** len(problem.layers)
-    # The rate is divided by G^2, so that in the time of Eq. (6) all norms take the same steps.
+    # The rate is divided by G^2, so that in the time of Eq. 6 all norms take the same steps.
     rate = 1e-3 / g**2
     course = pd.DataFrame(momentum_course(problem, v, norms, rate, momentum=0.9, steps=3000))
     rho, mu, m, lam = (course[name].to_numpy() for name in ("rho", "mu", "M", "lambda_eff"))
-    # Eq. (6) has a time of its own, in which rho moves G^2 times slower than in that of rho_top.
+    # Eq. 6 has a time of its own, in which rho moves G^2 times slower than in that of rho_top.
     course["rho_dot_measured"] = np.gradient(rho, course["time"]) / g**2
     course["rho_dot_eq6"] = rho_dot(rho, mu, m, lam)
     kept = course.iloc[BUILD_UP::10].assign(method="momentum", norms=norms)

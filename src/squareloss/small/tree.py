@@ -44,6 +44,6 @@ def rademacher_complexity(x: Array, angles: int) -> tuple[float, float]:
 
 
 def tree_bound(x: Array) -> float:
-    """Eq. (19) at rho = 1: 2^L sqrt(sum_i ||x_i||^2) / m for samples `x` (m, 2^L)."""
+    """Eq. 19 at rho = 1: 2^L sqrt(sum_i ||x_i||^2) / m for samples `x` (m, 2^L)."""
     m, d = x.shape
     return float(d * np.sqrt((x**2).sum()) / m)

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from squareloss.errors import UserError
+from squareloss.model import normalization
 from squareloss.spec import (
     NUMBER,
     Coordinates,
@@ -250,6 +251,10 @@ def schema() -> dict[str, Any]:
         "description": "another recipe, whose keys this one takes over where it has none itself",
     }
     del recipe["required"]  # since they may be those of another recipe
+    # What is found by name may be added to; an editor offers what there is.
+    rule = recipe["properties"]["normalization"]
+    del rule["pattern"]
+    rule["enum"] = normalization.names()
     return found
 
 

@@ -25,13 +25,13 @@ def rademacher_peeling(layers: int, n: int) -> float:
 
 
 def confidence_term(argument: float, n: int) -> float:
-    """3 sqrt(log(argument) / 2N), second term of Eq. (12); NaN where the root is imaginary."""
+    """3 sqrt(log(argument) / 2N), second term of Eq. 12; NaN where the root is imaginary."""
     # The comparison is false for NaN, so that a NaN argument gives NaN.
     return 3 * sqrt(log(argument) / (2 * n)) if argument >= 1 else nan
 
 
 def bound_eq16_printed(rho: float, layers: int, n: int, delta: float) -> float:
-    """Eq. (16) as printed, with log(2 (log(rho) + 1)^2 / delta).
+    """Eq. 16 as printed, with log(2 (log(rho) + 1)^2 / delta).
 
     NaN for rho <= 0, and near rho = 1/e, where the argument of the root is negative.
     """
@@ -74,7 +74,7 @@ class Measures:
 
 
 def theorem3(norm: float, complexity: float, n: int, delta: float) -> float:
-    """Eq. (12): 2 (rho + 1) R + 3 sqrt(log(2 (rho + 1)^2 / delta) / 2N).
+    """Eq. 12: 2 (rho + 1) R + 3 sqrt(log(2 (rho + 1)^2 / delta) / 2N).
 
     `complexity`: Rademacher complexity R of the networks of product norm 1, which for the classes
     here falls as 1 / sqrt(N).
@@ -83,17 +83,17 @@ def theorem3(norm: float, complexity: float, n: int, delta: float) -> float:
 
 
 def bound_eq16_eq12(rho: float, layers: int, n: int, delta: float) -> float:
-    """Eq. (16) with log(2 (rho + 1)^2 / delta), as Eq. (12), from which it follows, has it."""
+    """Eq. 16 with log(2 (rho + 1)^2 / delta), as Eq. 12, from which it follows, has it."""
     return theorem3(rho, rademacher_peeling(layers, n), n, delta)
 
 
 def bound_eq19(m: Measures) -> float:
-    """Theorem 4, Eq. (19), for layers whose patches do not overlap: R = 2^L / sqrt(N)."""
+    """Theorem 4, Eq. 19, for layers whose patches do not overlap: R = 2^L / sqrt(N)."""
     return theorem3(m.norm, 2**m.layers / sqrt(m.n), m.n, m.delta)
 
 
 def bound_eq24(m: Measures) -> float:
-    """Conjecture 1, Eq. (24), for overlapping patches: R = 2^(L-1) sqrt(K / (K - O)) / sqrt(N).
+    """Conjecture 1, Eq. 24, for overlapping patches: R = 2^(L-1) sqrt(K / (K - O)) / sqrt(N).
 
     The 1 / sqrt(N) is missing in print (Eq. 22 has it).
     """
@@ -101,13 +101,13 @@ def bound_eq24(m: Measures) -> float:
 
 
 def bound_eq25_printed(m: Measures) -> float:
-    """Eq. (25), the network taken as dense: Eq. (19) with rho times 2^(L(L+1)/4), as printed."""
+    """Eq. 25, the network taken as dense: Eq. 19 with rho times 2^(L(L+1)/4), as printed."""
     factor = 2.0 ** (m.layers * (m.layers + 1) / 4)
     return theorem3(m.norm * factor, 2**m.layers / sqrt(m.n), m.n, m.delta)
 
 
 def bound_eq25_counted(m: Measures) -> float:
-    """Eq. (25) with the copies of the kernels counted: Eq. (19) with rho prod_l sqrt(copies_l).
+    """Eq. 25 with the copies of the kernels counted: Eq. 19 with rho prod_l sqrt(copies_l).
 
     For the trees of Theorem 4, with 1, 2, ..., 2^(L-1) copies, the factor is 2^(L(L-1)/4).
     """
@@ -115,7 +115,7 @@ def bound_eq25_counted(m: Measures) -> float:
 
 
 def bound_theorem7(m: Measures) -> float:
-    """Eq. (16) with log(rho + 1), each layer's share of R times sqrt(r / n) (Theorem 7)."""
+    """Eq. 16 with log(rho + 1), each layer's share of R times sqrt(r / n) (Theorem 7)."""
     shares = sqrt(prod(m.rank_shares))
     return theorem3(m.norm, shares * rademacher_peeling(m.layers, m.n), m.n, m.delta)
 

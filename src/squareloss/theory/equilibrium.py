@@ -1,11 +1,11 @@
-"""rho and its equilibrium for given directions V_k: Eq. (6), (7), (11) and Lemma 4.
+"""rho and its equilibrium for given directions V_k: Eq. 6, 7, 11 and Lemma 4.
 
 All arguments are floats or arrays that broadcast, and so is what comes back.
 
 - `rho`: product of the layers' Frobenius norms and |rho_top|.
 - `mu`, `M`: mean <f_V, e~> / C and mean ||f_V||^2 / C, as `evaluate.moments` gives them. For C = 2
   with opposite outputs these are the paper's mean margin and mean squared margin.
-- `lam`: lambda_eff, the weight of rho^2. It is not the lambda of Eq. (1) where the norms of the
+- `lam`: lambda_eff, the weight of rho^2. It is not the lambda of Eq. 1 where the norms of the
   layers are frozen at G = prod_k g_k and lambda acts on rho_top = rho / G: then it is lambda / G^2.
 - `classes`: C. Centred targets have mean ||e~||^2 / C = 1/(C-1), the only place where C enters.
 """
@@ -40,6 +40,6 @@ def rho_equilibrium(mu: Reals, M: Reals, lam: Reals) -> Reals:
 def loss_from_rho_dot(rho: Reals, rho_dot: Reals, mu: Reals, classes: int = 2) -> Reals:
     """Regularised square loss 1/(C-1) - rho (rho_dot / 2 + mu), for any lambda (Lemma 4).
 
-    `rho_dot` is that of Eq. (6): divide that of a flow of rho_top by G^2 first.
+    `rho_dot` is that of Eq. 6: divide that of a flow of rho_top by G^2 first.
     """
     return 1 / (classes - 1) - rho * (rho_dot / 2 + mu)

@@ -25,7 +25,7 @@ def loss_targets(labels: Tensor, classes: int, kind: str, like: Tensor) -> Tenso
 
 
 def square_loss(f: Tensor, e: Tensor) -> Tensor:
-    """Data term of Eq. (1), mean_n ||f - e~||^2 / C; the scalar loss for C = 2 with f_1 = -f_2."""
+    """Data term of Eq. 1, mean_n ||f - e~||^2 / C; the scalar loss for C = 2 with f_1 = -f_2."""
     return F.mse_loss(f, e)
 
 

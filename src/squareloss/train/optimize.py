@@ -84,5 +84,5 @@ def set_rate(optimizer: torch.optim.SGD, learning_rate: float) -> None:
 
 
 def rho_penalty(rho_top: Tensor, recipe: Recipe, weight_decay: float) -> Tensor:
-    """lambda rho_top^2 of Eq. (1), or 0 where the decay acts through the optimiser."""
+    """lambda rho_top^2 of Eq. 1, or 0 where the decay acts through the optimiser."""
     return (weight_decay if recipe.weight_decay_on == "rho" else 0.0) * rho_top.square()
