@@ -53,23 +53,6 @@ class Case:
 
 
 CASES = {
-    "batch norm and pooling, three classes": Case(
-        classes=3,
-        side=16,
-        convolutions=((1, 1), (1, 2), (1, 1), (1, 2)),
-        units=(2, 3, 6, 6, 51, 3),
-        spec={
-            "network": "cnn6",
-            "width": 0.05,
-            "downsample": "maxpool",
-            "normalization": "bn",
-            "images": "standardized",
-            "schedule": {"name": "cosine_per_step"},
-            "epochs": 6,
-            "snapshots": 4,
-            "evaluate_every": 2,
-        },
-    ),
     "weight norm and one-hot targets, noisy labels": Case(
         classes=2,
         side=18,
@@ -121,6 +104,23 @@ CASES = {
             "epochs": 60,
             "snapshots": 4,
             "evaluate_every": 20,
+        },
+    ),
+    "batch norm and pooling, three classes": Case(
+        classes=3,
+        side=16,
+        convolutions=((1, 1), (1, 2), (1, 1), (1, 2)),
+        units=(2, 3, 6, 6, 51, 3),
+        spec={
+            "network": "cnn6",
+            "width": 0.05,
+            "downsample": "maxpool",
+            "normalization": "bn",
+            "images": "standardized",
+            "schedule": {"name": "cosine_per_step"},
+            "epochs": 6,
+            "snapshots": 4,
+            "evaluate_every": 2,
         },
     ),
 }
