@@ -266,7 +266,7 @@ def labels_of(block, replicate: int) -> np.ndarray:
 
 
 def snapshots_of(block):
-    """Replicate, epoch and network of every snapshot, and the replicate's rows of a table."""
+    """Replicate, epoch and network of every snapshot."""
     for replicate in REPLICATES:
         for epoch in block.spec.recipe.snapshot_epochs():
             yield replicate, epoch, network(block, replicate, epoch)
@@ -447,7 +447,7 @@ def test_bounds(block):
 def test_landscape(block):
     """The arc from the first replicate's directions to the second's, on the first's labels."""
     if "landscape" not in block.tables:
-        pytest.skip("with batch norm the surface is not that of the paper")
+        pytest.skip("no study may ask for the landscape of networks with batch norm")
     rows = block.tables["landscape"]
     assert [*rows["replicate"].unique(), *rows["other"].unique()] == [*REPLICATES]
     assert [*rows["epoch"].unique()] == [block.spec.recipe.epochs]

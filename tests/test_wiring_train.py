@@ -145,6 +145,13 @@ def test_products_round_to_ten_bits_in_a_step_of_tf32_and_nowhere_else(
     assert seen == [("_row", False, False), *steps, ("_row", False, False)]
 
 
+def test_a_milestone_lowers_the_rate_of_the_epochs_after_it(noisy, make_spec, steps):
+    schedule = {"name": "step", "milestones": (0.5,), "factor": 0.1}
+    train(prepare(make_spec(replicates=(2, 3), schedule=schedule, epochs=4), noisy), 4)
+    for taken in steps.values():
+        assert [rate for *_, rate in taken] == pytest.approx([0.05] * 6 + [0.005] * 6)
+
+
 # --- What is measured ---
 
 
