@@ -75,6 +75,77 @@ def test_gradients_are_those_of_the_replicates_own_labels(
         assert along == pytest.approx(0.25 * (objective(1) - objective(-1)) / 2, rel=1e-5)
 
 
+# --- Steps ---
+
+
+@pytest.mark.parametrize("decay_on", ["rho", "weights"])
+def test_steps_are_those_of_momentum_and_decay_by_hand(noisy, make_spec, monkeypatch, decay_on):
+    """u <- 0.7 u + gradient + 2 lambda p, p <- p - rate u, for every parameter p."""
+    gradients, seen = engine.Replicate.gradients, []
+
+    def watched(self, batch, share=1.0):
+        found = gradients(self, batch, share)
+        seen.append([g.numpy().copy() for g in found])
+        return found
+
+    monkeypatch.setattr(engine.Replicate, "gradients", watched)
+    spec = make_spec(
+        replicates=(3,),
+        normalization="none",
+        precision="float64",
+        weight_decay=0.2,
+        weight_decay_on=decay_on,
+        momentum=0.7,
+        learning_rate=0.03,
+    )
+    [replicate] = prepare(spec, noisy).replicates.values()
+    parameters = [p.detach().numpy().copy() for p in replicate.model.parameters()]
+    replicate.train_epoch(1)
+    ways = [np.zeros_like(p) for p in parameters]
+    decay = 0.2 if decay_on == "weights" else 0.0
+    for step in seen:
+        for k, gradient in enumerate(step):
+            ways[k] = 0.7 * ways[k] + gradient + 2 * decay * parameters[k]
+            parameters[k] = parameters[k] - 0.03 * ways[k]
+    assert len(seen) == 3
+    for found, expected in zip(replicate.model.parameters(), parameters, strict=True):
+        np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("normalization", ["wn", "lm"])
+def test_training_leaves_the_norms_of_layers_where_they_began(noisy, make_spec, normalization):
+    spec = make_spec(replicates=(2, 3), normalization=normalization, epochs=10, learning_rate=0.2)
+    block = prepare(spec, noisy)
+    train(block, 10)
+    for r, replicate in block.replicates.items():
+        first, last = (
+            [replicate.snapshots[f"{r}/{epoch}/weight{k}"] for k in (1, 2, 3)] for epoch in (0, 10)
+        )
+        for a, b in zip(first, last, strict=True):
+            assert plain.norm(b) == pytest.approx(plain.norm(a), rel=1e-5)
+            assert plain.norm(b - a) > 0.01 * plain.norm(a)
+
+
+@pytest.mark.parametrize(
+    ("precision", "products", "measured"),
+    [
+        ("float64", torch.float64, torch.float64),
+        ("float32", torch.float32, torch.float32),
+        ("tf32", torch.float32, torch.float32),
+        ("bfloat16", torch.bfloat16, torch.float32),
+    ],
+)
+def test_only_the_products_of_a_step_have_another_precision(
+    noisy, make_spec, precision, products, measured
+):
+    [replicate] = prepare(
+        make_spec(replicates=(2,), precision=precision), noisy
+    ).replicates.values()
+    assert {w.dtype for w in replicate.model.weights} == {products}
+    kept = (*replicate.model.full_weights(), replicate.model.rho_top, replicate.targets)
+    assert {w.dtype for w in (*kept, replicate.data.train_x, replicate.data.test_x)} == {measured}
+
+
 # --- Batches and rates ---
 
 
