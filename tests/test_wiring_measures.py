@@ -1,13 +1,16 @@
 """What the bounds and the ranks take of a network, by hand."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from squareloss.architecture import Conv, Linear
+from squareloss.extract import Images, layers_of, snapshot_rows
 from squareloss.metrics.measures import measures
 from squareloss.metrics.rank import layer_metrics
+from squareloss.metrics.used import used_by_images
 from squareloss.snapshots import Snapshot
 
 
@@ -72,3 +75,28 @@ def test_ranks_are_those_of_directions_of_norm_1(smallest, ranks):
     s = [1.0, 1.0, 1.0, 1.0, smallest]
     found = layer_metrics(7 * torch.diag(torch.tensor(s)))
     assert tuple(found[f"rank_{t}"] for t in ("1e-3", "1e-2", "4e-2")) == ranks
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("normalization", ["wn", "bn"])
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_bounds_apply_to_two_classes_without_batch_norm_and_error(
+    make_spec, classes, normalization, wrong
+):
+    """A network of identities, which gives each image's three numbers back."""
+    spec = make_spec(network="mlp", width=0.03, normalization=normalization)
+    weights = [*[torch.eye(3)] * 10, torch.eye(classes, 3)]
+    running = [(torch.zeros(3), torch.ones(3))] * 10 if normalization == "bn" else []
+    snapshot = Snapshot(weights, 1.0, [0.0] * 11, [0.0] * 11, running)
+    true = torch.arange(4 * classes) % classes
+    labels = torch.cat([1 - true[:wrong], true[wrong:]])  # of the first image
+    # Two images of a class are not the same, so that its features vary.
+    x = torch.eye(3)[true].reshape(-1, 3, 1, 1) * torch.linspace(1, 2, len(true)).view(-1, 1, 1, 1)
+    split = SimpleNamespace(
+        classes=classes, train_labels=true.numpy(), test_labels=true.flip(0).numpy()
+    )
+    images = Images(x, x.flip(0), used_by_images(layers_of(spec, classes), x))
+    rows = snapshot_rows(snapshot, snapshot, spec, split, labels, images, delta=0.05)["bounds"]
+    assert all(row["train_error"] == pytest.approx(wrong / len(true)) for row in rows)
+    applies = classes == 2 and normalization == "wn" and not wrong
+    assert {row["applies"] for row in rows} == {applies}
