@@ -16,14 +16,17 @@ import plain
 import pytest
 import safetensors.torch
 
-from squareloss import engine, extract, landscape, snapshots, train
+from squareloss import extract, landscape
 from squareloss.data.split import Split, write_split
-from squareloss.metrics import layerwise, used
+from squareloss.measure.metrics import data_subspace, layerwise
+from squareloss.model import network as networks_module
 from squareloss.spec import canonical_json
 from squareloss.tables.history import HISTORY
 from squareloss.tables.landscape import LANDSCAPE
 from squareloss.tables.metrics import BOUNDS, COLLAPSE, LAYERS, MARGINS
 from squareloss.tables.schema import IDENTITY
+from squareloss.train import __main__ as train
+from squareloss.train import engine
 
 DELTA = 0.03
 REPLICATES = (2, 3)
@@ -201,7 +204,7 @@ def block(request, tmp_path_factory, make_spec):
     handlers = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)}
     with pytest.MonkeyPatch.context() as monkeypatch:
         networks, rates = seen_from_outside(monkeypatch, case.convolutions)
-        for module in (engine, snapshots, layerwise, used):
+        for module in (networks_module, layerwise, data_subspace):
             monkeypatch.setattr(module, "BATCH", 7)  # images are passed through in parts
         call(
             monkeypatch,

@@ -6,27 +6,28 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from squareloss.architecture import Conv, Linear
-from squareloss.extract import Images, layers_of, snapshot_rows
-from squareloss.metrics.measures import measures
-from squareloss.metrics.rank import layer_metrics
-from squareloss.metrics.used import used_by_images
-from squareloss.snapshots import Snapshot
+from squareloss.measure.extraction import Block
+from squareloss.measure.metrics.bound_inputs import measures
+from squareloss.measure.metrics.data_subspace import used_by_images
+from squareloss.measure.metrics.rank import layer_metrics
+from squareloss.model.architecture import Conv, Linear
+from squareloss.model.network import Network
+from squareloss.train.snapshots import Snapshot
 
 
 @pytest.mark.parametrize("rho_top", [3.0, -3.0])
 def test_measures_of_two_layers_and_a_misclassified_sample(rho_top):
     """f_W(x) = 3 diag(1, 2) diag(2, 1) x = 6 x for x >= 0, or -6 x."""
     first, last = torch.diag(torch.tensor([2.0, 1.0])), torch.diag(torch.tensor([1.0, 2.0]))
-    snapshot = Snapshot([first, last], rho_top, [], [], [])
+    network = Network((Linear(2), Linear(2)), [first, last], rho_top)
     x = torch.tensor([[1.0, 0.5], [0.25, 0.5], [0.0, 0.1]]).reshape(3, 2, 1, 1)
     # f_y - f_other of 6 x, labels 0, 0, 1: 3, -1.5, 0.6. The margin is half, rho = 3 * 5.
-    f_v, _ = snapshot.outputs((Linear(2), Linear(2)), x)
-    torch.testing.assert_close(f_v, math.copysign(6 / 15, rho_top) * x.flatten(1))
+    torch.testing.assert_close(
+        network.outputs(x) / network.rho, math.copysign(6 / 15, rho_top) * x.flatten(1)
+    )
     leads = torch.tensor([3.0, -1.5, 0.6]) / 15
     found = measures(
-        snapshot,
-        (Linear(2), Linear(2)),
+        network,
         x,
         margin=leads / 2,
         least_lead=leads.min().item(),
@@ -51,7 +52,7 @@ def test_measures_of_a_convolution_that_overlaps_and_pools():
     layers = (Conv(2, kernel=2, pool=2), Linear(2))
     weights = [torch.ones(2, 1, 2, 2), torch.ones(2, 2)]
     x = torch.ones(1, 1, 3, 3)
-    found = measures(Snapshot(weights, 1.0, [], [], []), layers, x, x.flatten(), 1.0, [2, 1], 0.04)
+    found = measures(Network(layers, weights, 1.0), x, x.flatten(), 1.0, [2, 1], 0.04)
     assert (found.copies, found.degrees, found.pools) == ((4, 1), (4, 1), True)
     assert found.overlap == pytest.approx(4 * 4 / 9)
     assert found.rank_shares == (1, 0.5)  # of min(2, 4) and of min(2, 2)
@@ -59,9 +60,7 @@ def test_measures_of_a_convolution_that_overlaps_and_pools():
     assert (found.parameters, found.width) == (12, 9)
     unpooled = (Conv(2, kernel=2), Linear(2))
     weights = [torch.ones(2, 1, 2, 2), torch.ones(2, 8)]
-    found = measures(
-        Snapshot(weights, 1.0, [], [], []), unpooled, x, x.flatten(), 1.0, [2, 1], 0.04
-    )
+    found = measures(Network(unpooled, weights, 1.0), x, x.flatten(), 1.0, [2, 1], 0.04)
     assert (found.degrees, found.pools) == ((4, 4), False)
 
 
@@ -87,16 +86,21 @@ def test_bounds_apply_to_two_classes_without_batch_norm_and_error(
     spec = make_spec(network="mlp", width=0.03, normalization=normalization)
     weights = [*[torch.eye(3)] * 10, torch.eye(classes, 3)]
     running = [(torch.zeros(3), torch.ones(3))] * 10 if normalization == "bn" else []
-    snapshot = Snapshot(weights, 1.0, [0.0] * 11, [0.0] * 11, running)
+    network = Network(spec.recipe.layers(classes), weights, 1.0, running)
+    snapshot = Snapshot(network, [0.0] * 11, [0.0] * 11)
     true = torch.arange(4 * classes) % classes
     labels = torch.cat([1 - true[:wrong], true[wrong:]])  # of the first image
     # Two images of a class are not the same, so that its features vary.
     x = torch.eye(3)[true].reshape(-1, 3, 1, 1) * torch.linspace(1, 2, len(true)).view(-1, 1, 1, 1)
     split = SimpleNamespace(
-        classes=classes, train_labels=true.numpy(), test_labels=true.flip(0).numpy()
+        classes=classes,
+        train_labels=true.numpy(),
+        noisy_labels=labels.numpy()[None],
+        test_labels=true.flip(0).numpy(),
     )
-    images = Images(x, x.flip(0), used_by_images(layers_of(spec, classes), x))
-    rows = snapshot_rows(snapshot, snapshot, spec, split, labels, images, delta=0.05)["bounds"]
+    used = used_by_images(network.layers, x)
+    block = Block(spec, split, 0.05, x, x.flip(0), used)
+    rows = block.rows(snapshot, snapshot, replicate=0)["bounds"]
     assert all(row["train_error"] == pytest.approx(wrong / len(true)) for row in rows)
     applies = classes == 2 and normalization == "wn" and not wrong
     assert {row["applies"] for row in rows} == {applies}

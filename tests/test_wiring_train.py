@@ -9,11 +9,11 @@ import plain
 import pytest
 import torch
 
-from squareloss import checkpoint, engine
-from squareloss.checkpoint import Keeper
-from squareloss.engine import Block
 from squareloss.spec import RunSpec
-from squareloss.train import history_rows, prepare, record, train
+from squareloss.train import checkpoint, engine
+from squareloss.train.checkpoint import Keeper
+from squareloss.train.engine import Block
+from squareloss.train.job import history_rows, prepare, record, train
 
 CNN3 = ((3, 1), (3, 1))
 
