@@ -1,4 +1,4 @@
-"""What the bounds take of a network, by hand, and what they say of more images and of divergence."""
+"""What the bounds take of a network by hand, and their values for more images and divergence."""
 
 import math
 from dataclasses import replace
