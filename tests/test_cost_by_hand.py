@@ -3,7 +3,7 @@
 import pytest
 import torch
 from safetensors.torch import save_file
-from test_config import raw
+from test_config import ROOT, raw
 from torch.utils.flop_counter import FlopCounterMode
 
 from squareloss import config, cost, sweep
@@ -138,17 +138,27 @@ def test_limits_by_hand():
     assert [cost.memory_mb(job, attempt) for attempt in (1, 2, 3)] == [2000, 3000, 4000]
 
 
+def test_a_measured_rate_is_samples_times_their_operations(monkeypatch, capsys):
+    files = [str(ROOT / name) for name in ("config.yaml", "config/demo.yaml", "tests/tiny.yaml")]
+    monkeypatch.setattr("sys.argv", ["cost", *files, "--samples-per-second", "700000"])
+    cost.main()
+    rate = 7e5 * flops_per_sample(build("cnn6", 2, 1, "stride"), 3, 32)
+    assert f"train, at {rate:.2g} FLOP/s (from 700,000 samples" in capsys.readouterr().out
+
+
 def test_the_table_is_the_jobs_sum(study):
-    more = study.model_copy(update={"replicates": 6})  # three blocks
+    more = study.model_copy(update={"replicates": 600})  # in 300 blocks
     points = list(sweep.runs_table(more)["point"])
     jobs = [cost.training_job(more, point) for point in points]
     total = cost.estimate(more).loc["in all"]
-    assert (total["runs"], total["jobs"]) == (len(points), 3 * len(points))
-    assert float(total["samples"]) == pytest.approx(3 * sum(job.samples for job in jobs), rel=0.05)
-    hours = 3 * sum(job.seconds for job in jobs) / 3600
+    assert (total["runs"], total["jobs"]) == (len(points), 300 * len(points))
+    assert float(total["samples"]) == pytest.approx(
+        300 * sum(job.samples for job in jobs), rel=0.05
+    )
+    hours = 300 * sum(job.seconds for job in jobs) / 3600
     assert total["GPU hours"] == pytest.approx(hours, abs=0.01)
     wide = study.recipes["cnn6"].model_copy(update={"width": 1.0})
     large = more.model_copy(update={"recipes": more.recipes | {"cnn6": wide}})
-    disk = 3 * sum(cost.training_job(large, point).disk for point in points) / 1e9
-    assert disk > 0.2
+    disk = 300 * sum(cost.training_job(large, point).disk for point in points) / 1e9
+    assert disk > 20
     assert cost.estimate(large).loc["in all", "snapshots, GB"] == pytest.approx(disk, abs=0.05)
