@@ -16,6 +16,7 @@ from test_figures import (
     layer_rows,
     line,
     margins_of,
+    readings_of,
     run,
     runs,
 )
@@ -544,6 +545,14 @@ def test_readings_slopes_and_marks_stand_at_their_lambda_and_row():
     }
     found = {(a.get_xdata()[0], a.get_ydata()[0]): a.get_marker() == "o" for a in marks.lines}
     assert found == {place: value for place, value in passed.items() if value is not None}
+
+
+def test_a_reading_is_not_met_the_wrong_way_round():
+    """A rho that falls from one start to another, and a slope that is significant and rises."""
+    falling = readings_of(rho=lambda scale, decay: 450 / scale**3 if decay else 450 * scale)
+    assert falling["starts nearer with decay"] is False
+    rising = readings_of(test_error=lambda scale, decay: 0.1 - 19 / (450 * scale))
+    assert rising["slope falls"] is False
 
 
 def test_the_flow_is_drawn_with_its_times_steps_and_predictions():
