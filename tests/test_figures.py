@@ -42,7 +42,7 @@ from squareloss.figures import (
     figure_size,
     figure_verdicts,
     generalization,
-    hits,
+    reading_statements,
     style,
 )
 from squareloss.figures.regression import regress
@@ -857,8 +857,8 @@ def readings_of(**columns):
     for name, value in (good | columns).items():
         keys = zip(table["init_scale"], table["weight_decay"] > 0, strict=True)
         table[name] = [value(*key) if callable(value) else value for key in keys]
-    [reading] = hits.readings(table)
-    return {hit.name: hit.of(reading) for hit in hits.HITS}
+    [reading] = reading_statements.readings(table)
+    return {hit.name: hit.of(reading) for hit in reading_statements.HITS}
 
 
 @pytest.mark.parametrize(

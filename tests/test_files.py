@@ -2,10 +2,12 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pandas as pd
 import pytest
@@ -148,6 +150,7 @@ def test_a_lock_is_held_by_one(tmp_path):
 
 WRITER = """
 import sys
+import threading
 from pathlib import Path
 from squareloss.files import whole
 for i in range(300):
@@ -165,3 +168,33 @@ def test_jobs_that_write_at_once_do_not_remove_each_others_folder(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == sorted(
         f"{n}.{i}.txt" for n in range(6) for i in range(3)
     )
+
+
+def test_a_lock_is_waited_for(tmp_path):
+    path = tmp_path / "x.lock"
+    got, errors = threading.Event(), []
+    with path.open("w", encoding="utf-8") as one, path.open("w", encoding="utf-8") as other:
+
+        def wait():
+            try:
+                lock(other, wait=True)
+                got.set()
+            except OSError as error:
+                errors.append(error)
+
+        lock(one, wait=False)
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        waiting.join(0.3)
+        assert errors == []
+        assert waiting.is_alive()
+        one.close()
+        assert got.wait(20)
+        waiting.join()
+
+
+def test_a_checksum_is_of_all_bytes(tmp_path):
+    path = tmp_path / "large"
+    content = bytes(range(256)) * 5000
+    path.write_bytes(content)
+    assert files.checksum(path) == hashlib.sha256(content).hexdigest()

@@ -101,7 +101,7 @@ def runs(results: Path, place: str, *columns: str) -> str:
 
 
 def hits(results: Path, place: str) -> str:
-    """A row a test of `figures.hits`, a column a reading: what it measures, bold if it passes."""
+    """A row a test of `reading_statements`, a column a reading: what it measures, bold if met."""
     found = readings(ends(results, place))
     passed = [[hit.of(reading) is True for reading in found] for hit in HITS]
     rows = []
