@@ -138,7 +138,7 @@ def no_equilibrium(minibatch: pd.DataFrame) -> pd.Series:
     table = minibatch.set_index(["replicate", "layer"])
     decay = table[(table["weight_decay"] > 0) & (table["rank"] > 2)]["max_sample_speed"]
     zero = where(table, weight_decay=0)["max_sample_speed"]
-    return (decay - zero).dropna().groupby("replicate").min()
+    return (decay - zero).groupby("replicate").min()
 
 
 @claim(
