@@ -72,12 +72,13 @@ def speeds(minibatch):
 def updates_and_rank(figure_lowrank, figure_lowrank_layers):
     """Mean over the runs with lambda that have learnt, of the layers before the last."""
     found = []
+    at_end = ends(figure_lowrank).set_index(RUN)
     for point, rows in figure_lowrank_layers.groupby(RUN):
-        end = ends(figure_lowrank).set_index(RUN).loc[point]
+        end = at_end.loc[point]
         if point[RUN.index("weight_decay")] > 0 and end["train_error"] < 0.05:
             layers = rows[(rows["epoch"] == end["epoch"]) & (rows["layer"] < LAYERS)]
             found.append(correlation(layers["step_norm"].rank(), layers["stable_rank"].rank()))
-    return np.mean(found) if found else math.nan
+    return round(np.mean(found), 12) if found else math.nan
 
 
 def at_ends(rows, column):
