@@ -183,34 +183,44 @@ def in_copies(
     return done
 
 
+def files_of(mutant: Mutant) -> set[str]:
+    """The files of a mutant's tests, which may be named one by one, as file::test."""
+    return {name.partition("::")[0] for name in mutant.tests}
+
+
 def judged(root: Path, mutants: list[Mutant], cores: int, patience: float) -> dict[Mutant, Outcome]:
     """How the tests of every mutant went. Raises `ListError` if they fail without a mistake."""
-    sets = list(dict.fromkeys(mutant.tests for mutant in mutants))
-    total = len(sets) + len(mutants)
+    names = dict.fromkeys(name for mutant in mutants for name in mutant.tests)
+    files = {
+        file: tuple(name for name in names if name.partition("::")[0] == file)
+        for file in sorted({file for mutant in mutants for file in files_of(mutant)})
+    }
+    total = len(files) + len(mutants)
     with (
         tempfile.TemporaryDirectory(prefix="mutants-") as work,
         tqdm(total=total, unit="run", disable=not sys.stderr.isatty()) as bar,
     ):
         trees = [copied(root, Path(work, str(i))) for i in range(min(cores, total))]
 
-        def unchanged(tests: tuple[str, ...], found: Outcome) -> None:
+        def without_mistake(tree: Path, file: str) -> Outcome:
+            return outcome(tree, files[file])
+
+        def unchanged(file: str, found: Outcome) -> None:
             bar.update()
             if not found.passed:
-                raise ListError(
-                    f"{' '.join(tests)}: not passed on unchanged code, mend that first: "
-                    f"{found.failed}"
-                )
+                raise ListError(f"{file} fails on unchanged code, mend that first: {found.failed}")
+
+        def with_mistake(tree: Path, mutant: Mutant) -> Outcome:
+            seconds = sum(usual[file].seconds for file in files_of(mutant))
+            with mutant.made(tree):
+                return outcome(tree, mutant.tests, patience + 3 * seconds)
 
         def told(mutant: Mutant, found: Outcome) -> None:
             bar.update()
             if found.passed and not mutant.equivalent:
                 bar.write(f"unnoticed: {shown(mutant, root)}", file=sys.stderr)
 
-        def with_mistake(tree: Path, mutant: Mutant) -> Outcome:
-            with mutant.made(tree):
-                return outcome(tree, mutant.tests, patience + 3 * usual[mutant.tests].seconds)
-
-        usual = in_copies(trees, sets, outcome, unchanged)
+        usual = in_copies(trees, files, without_mistake, unchanged)
         return in_copies(trees, mutants, with_mistake, told)
 
 
