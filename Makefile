@@ -12,7 +12,7 @@ export PYTHONUTF8 := 1
 export USER_PATH := $(PATH)
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help demo report test test-slurm bench doctor lint docs lock merge archive fetch-results reference clean
+.PHONY: help demo report test mutants test-slurm bench doctor lint docs lock merge archive fetch-results reference clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,9 @@ report: .venv/installed ## one self-contained page with the demo's figures, tabl
 
 test: cores .venv/installed lint ## the whole test suite
 	pytest -rs --numprocesses $(CORES:all=auto) --dist worksteal
+
+mutants: cores .venv/installed ## single mistakes put into a copy of the code: which do the tests notice? make mutants [ONLY=engine]
+	python tests/mutants/run.py --cores $(CORES) $(if $(ONLY),--only "$(ONLY)")
 
 test-slurm: .venv/installed ## a Slurm cluster on this machine, and faults on it (root; apt-get install slurm-wlm munge)
 	pytest -rs tests/slurm
