@@ -14,6 +14,7 @@ from scipy.stats import t as student
 from workflow_copy import ROOT
 
 from squareloss import catalog
+from squareloss.claims.regression import regress
 from squareloss.errors import UserError
 from squareloss.figures import (
     courses,
@@ -45,7 +46,6 @@ from squareloss.figures import (
     reading_statements,
     style,
 )
-from squareloss.figures.regression import regress
 from squareloss.small.problems import flow_rows
 from squareloss.tables.aggregate import BOUND_COLUMNS, LAYER_COLUMNS, SPREAD
 from squareloss.tables.collapse import COLLAPSE

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from squareloss.claims.claim import FITTED, claim
+from squareloss.claims.regression import Regression, regress
 from squareloss.claims.select import ends, several, trend, where
-from squareloss.figures.regression import Regression, regress
 from squareloss.tables.runs import last_epoch
 from squareloss.theory.bounds import BOUNDS, Bound
 

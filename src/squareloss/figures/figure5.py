@@ -22,8 +22,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from squareloss.claims.regression import Regression, regress
 from squareloss.figures import style
-from squareloss.figures.regression import Regression, regress
 from squareloss.figures.style import Tabulation
 from squareloss.tables.runs import last_epoch
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from squareloss.claims.regression import Regression
 from squareloss.figures.figure5 import PAPER, fitted, points
-from squareloss.figures.regression import Regression
 from squareloss.tables.runs import last_epoch
 
 SCALE = 0.9  # the start of Figures 8 and 10
