@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from squareloss.readable import markdown_table, number
+from squareloss.tables.readable import markdown_table, number
 
 WORDS = st.text(st.characters(categories=["L", "Nd"], include_characters="|"), min_size=1)
 

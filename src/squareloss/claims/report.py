@@ -26,9 +26,9 @@ from squareloss.claims.claim import CLAIMS
 from squareloss.claims.verdict import FAMILY, fewest, judge
 from squareloss.errors import run_stage
 from squareloss.files import whole
-from squareloss.readable import markdown_table
 from squareloss.tables.claims import CLAIMS as TABLE
 from squareloss.tables.parts import read
+from squareloss.tables.readable import markdown_table
 from squareloss.tables.runs import read_runs
 
 for section in SECTIONS:

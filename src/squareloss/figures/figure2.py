@@ -24,7 +24,7 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from squareloss.figures import style
 from squareloss.figures.style import Tabulation
-from squareloss.readable import number
+from squareloss.tables.readable import number
 from squareloss.theory.equilibrium import loss, rho_equilibrium
 
 TITLES = {

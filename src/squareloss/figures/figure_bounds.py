@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import style
 from squareloss.figures.style import Tabulation
-from squareloss.readable import number
+from squareloss.tables.readable import number
 from squareloss.tables.runs import last_epoch
 from squareloss.theory.bounds import BOUNDS
 

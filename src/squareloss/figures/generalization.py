@@ -10,7 +10,7 @@ from matplotlib.transforms import Bbox
 
 from squareloss.figures import style
 from squareloss.figures.style import Tabulation
-from squareloss.readable import number
+from squareloss.tables.readable import number
 from squareloss.tables.runs import RUN, last_epoch
 
 BOUNDS = {"eq16_eq12": r"Eq. 16, $\log(\rho + 1)$", "eq16_printed": "Eq. 16 as printed"}

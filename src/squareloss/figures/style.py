@@ -17,9 +17,9 @@ from matplotlib.transforms import Bbox
 
 from squareloss.errors import UserError
 from squareloss.files import whole
-from squareloss.readable import markdown_table
 from squareloss.spec import coordinates
 from squareloss.tables.aggregate import TRAINED
+from squareloss.tables.readable import markdown_table
 from squareloss.tables.runs import RUN, last_epoch
 
 # Seaborn's colour-blind safe palette, and a red that everybody can tell from its blue.

@@ -34,7 +34,7 @@ from squareloss.claims.statistics import median_interval
 from squareloss.errors import UserError, run_stage
 from squareloss.figures.reading_statements import HITS, readings
 from squareloss.files import whole
-from squareloss.readable import markdown_table, number
+from squareloss.tables.readable import markdown_table, number
 from squareloss.tables.runs import RUN, last_epoch, read_runs
 
 # No other comment stands between the two: one that nothing closes would take all up to the next.

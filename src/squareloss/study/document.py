@@ -6,8 +6,8 @@ python -m squareloss.study.document > config/README.md
 import json
 from typing import Any
 
-from squareloss.readable import markdown_table
 from squareloss.study.config import schema
+from squareloss.tables.readable import markdown_table
 
 HEAD = """\
 # The config
