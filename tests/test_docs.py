@@ -10,7 +10,7 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pytest
-from workflow_copy import ROOT, blocks, copy_repository, environment, snakemake
+from workflow_copy import ROOT, blocks, copy_repository, environment, planning, snakemake
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tables.md"])
@@ -103,7 +103,7 @@ def test_the_examples_of_extending_run(extended, study, figure, folders):
 
 
 def test_a_new_figure_is_listed_with_its_title(extended):
-    listing = snakemake(extended, "--list-rules").stdout
+    listing = planning(extended, "--list-rules").stdout
     assert "figure_narrowing (Section 5.1: how the spread of the margins shrinks.)" in listing
 
 
