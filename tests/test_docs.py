@@ -110,12 +110,13 @@ def test_each_example_of_extending_is_planned(extended, study):
 
 @pytest.mark.workflow
 def test_the_examples_of_extending_run(extended):
-    """All in one study, which has the name of the last: they add to each other."""
-    figures = set(EXAMPLES.values())
-    overlays = ("tiny.yaml", *(f"config/{study}.yaml" for study in EXAMPLES))
+    """All in one study: they add to each other, but for its name and its list of figures."""
+    figures = sorted(set(EXAMPLES.values()))
+    (extended / "all.yaml").write_text(json.dumps({"study": "my-all", "figures": figures}))
+    overlays = ("tiny.yaml", *(f"config/{study}.yaml" for study in EXAMPLES), "all.yaml")
     done = snakemake(extended, *figures, overlays=overlays)
     assert done.returncode == 0, done.stdout + done.stderr
-    results = extended / "results" / "my-figure"
+    results = extended / "results" / "my-all"
     for figure in figures:
         assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
     for folder in ("noise=0", "noise=0.5", "n=200", "init=0.9", "init=1.3"):
