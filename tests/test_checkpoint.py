@@ -4,12 +4,12 @@ import json
 import math
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
 import time
 
+import forked
 import pytest
 import torch
 from test_train import courses, same
@@ -19,7 +19,7 @@ from squareloss.spec import canonical_json
 from squareloss.train import checkpoint
 from squareloss.train.job import history_rows, prepare, train
 
-# .ci/run kills 50 times; one attempt takes about 3 s, most of it the import of PyTorch.
+# .ci/run kills 50 times; one attempt takes half a second.
 KILLS = int(os.environ.get("KILLS", "5"))
 OUTPUTS = ("snapshots.safetensors", "history.parquet")
 OPTIONS = {
@@ -32,16 +32,15 @@ OPTIONS = {
 
 
 def command(folder, spec, *more, program=("-m", "squareloss.train")):
-    """The training job that keeps everything in `folder`."""
-    words = [sys.executable, *program, "--spec", canonical_json(spec)]
+    """The training job that keeps everything in `folder`, without the name of Python."""
+    words = [*program, "--spec", canonical_json(spec)]
     for option, name in OPTIONS.items():
         words += [f"--{option}", str(folder / name)]
     return [*words, *more]
 
 
 def run(folder, spec, *more, **keywords):
-    words = command(folder, spec, *more)
-    return subprocess.run(words, capture_output=True, text=True, check=False, **keywords)
+    return forked.run(command(folder, spec, *more, **keywords))
 
 
 def outputs(folder):
@@ -50,11 +49,10 @@ def outputs(folder):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, split, make_spec):
-    """A spec, and the outputs of a run of it that nothing disturbed."""
+    """A spec, and the outputs of a run of it, by a Python of its own, that nothing disturbed."""
     folder, spec = tmp_path_factory.mktemp("undisturbed"), make_spec(epochs=150, replicates=(0, 1))
     write_split(folder / "split.safetensors", split)
-    done = run(folder, spec)
-    assert done.returncode == 0, done.stderr
+    subprocess.run([sys.executable, *command(folder, spec)], capture_output=True, check=True)
     return spec, outputs(folder)
 
 
@@ -68,10 +66,7 @@ def job(tmp_path, split, undisturbed):
 def training(folder, process):
     """Wait until the process has begun: it holds the lock then."""
     lock = folder / "checkpoint.safetensors.lock"
-    while process.poll() is None:
-        if lock.exists() and f"process {process.pid} " in lock.read_text():
-            return
-        time.sleep(0.01)
+    process.until(lambda: lock.exists() and f"process {process.pid} " in lock.read_text())
 
 
 def stopped_at(epoch, spec, split, path, owner):
@@ -160,12 +155,10 @@ def test_killed_at_random_moments_it_ends_the_same(job):
     folder, spec, expected = job
     rng = random.Random(0)
     for _ in range(KILLS):
-        process = subprocess.Popen(
-            command(folder, spec, "--checkpoint-minutes", "0.0002"), stderr=subprocess.DEVNULL
-        )
+        process = forked.Process(command(folder, spec, "--checkpoint-minutes", "0.0002"))
         training(folder, process)
-        time.sleep(rng.uniform(0, 1.5))
-        process.kill()
+        time.sleep(rng.uniform(0, 0.5))  # most of the run, on a quiet machine
+        process.send_signal(signal.SIGKILL)
         process.wait()
     done = run(folder, spec)
     assert done.returncode == 0, done.stderr
@@ -197,8 +190,7 @@ def test_killed_inside_a_write_it_ends_the_same(job):
     folder, spec, expected = job
     words = command(folder, spec, "--checkpoint-minutes", "0.0002", program=("-c", DYING))
     for nth in ("1", "2", "7"):
-        environment = {**os.environ, "NTH": nth}
-        done = subprocess.run(words, env=environment, capture_output=True, check=False)
+        done = forked.run(words, env={**os.environ, "NTH": nth})
         assert done.returncode == -signal.SIGKILL
     done = run(folder, spec)
     assert done.returncode == 0, done.stderr
@@ -210,13 +202,11 @@ def test_killed_inside_a_write_it_ends_the_same(job):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_asked_to_stop_it_leaves_a_checkpoint_and_asks_to_be_tried_again(job, number):
     folder, spec, expected = job
-    process = subprocess.Popen(command(folder, spec), stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    line = process.stderr.readline()  # it has begun to train
+    process = forked.Process(command(folder, spec))
+    process.until(lambda: "\n" in process.stderr)  # it has begun to train
     process.send_signal(number)
-    _, rest = process.communicate()
-    assert process.returncode == checkpoint.STOPPED, line + rest
-    assert f"stopped by {number.name}" in rest
+    assert process.wait() == checkpoint.STOPPED, process.stderr
+    assert f"stopped by {number.name}" in process.stderr
     assert not (folder / "run.json").exists()
     done = run(folder, spec)
     assert done.returncode == 0, done.stderr
@@ -239,7 +229,7 @@ def test_a_finished_run_asked_for_again_is_not_trained_again(job):
 
 def test_of_two_jobs_on_a_run_the_second_stops(job):
     folder, spec, expected = job
-    first = subprocess.Popen(command(folder, spec), stderr=subprocess.DEVNULL)
+    first = forked.Process(command(folder, spec))
     training(folder, first)
     first.send_signal(signal.SIGSTOP)  # for as long as the second needs to look
     second = run(folder, spec)
@@ -257,10 +247,13 @@ def test_a_full_disk_is_one_line_and_earlier_results_stay(job):
     assert run(folder, spec).returncode == 0
     (folder / "checkpoint.safetensors").unlink()
 
-    def full():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
-
-    done = run(folder, spec, preexec_fn=full)
+    program = (
+        "import resource\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
+        "from squareloss.errors import run_stage; from squareloss.train.job import main\n"
+        "run_stage(main)"
+    )
+    done = run(folder, spec, program=("-c", program))
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("squareloss: error:")
@@ -306,8 +299,7 @@ def test_the_results_do_not_depend_on_a_last_checkpoint(job):
         "checkpoint.save = full\n"
         "from squareloss.train.__main__ import main; run_stage(main)"
     )
-    words = command(folder, spec, program=("-c", program))
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = run(folder, spec, program=("-c", program))
     assert done.returncode == 0, done.stderr
     assert "no room; going on without a last checkpoint" in done.stderr
     assert outputs(folder) == expected
@@ -321,8 +313,7 @@ def test_a_file_system_without_locks_costs_a_warning(job):
         "fcntl.flock = none\n"
         "from squareloss.train.__main__ import main; main()"
     )
-    words = command(folder, spec, program=("-c", program))
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = run(folder, spec, program=("-c", program))
     assert done.returncode == 0, done.stderr
     [line] = [line for line in done.stderr.splitlines() if "warning" in line]
     assert "checkpoint.safetensors.lock cannot be locked (Function not implemented)" in line
@@ -338,7 +329,6 @@ def test_out_of_device_memory_says_what_to_lower(tmp_path, split, make_spec):
         "from squareloss.train.__main__ import main; run_stage(main)"
     )
     write_split(tmp_path / "split.safetensors", split)
-    words = command(tmp_path, make_spec(), program=("-c", program))
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = run(tmp_path, make_spec(), program=("-c", program))
     assert done.returncode == 1
     assert "lower block_size or batch_size" in done.stderr.strip().splitlines()[-1]

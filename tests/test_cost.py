@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import forked
 import pytest
 import torch
 import yaml
@@ -24,10 +25,7 @@ def study():
 
 
 def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "squareloss.study.cost", *map(str, arguments)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return forked.run(["-m", "squareloss.study.cost", *map(str, arguments)], cwd=ROOT)
 
 
 def test_a_step_of_cnn6_costs_what_its_sizes_say():
@@ -103,7 +101,7 @@ def test_what_a_job_of_the_demo_asks_for_is_not_much_more_than_it_takes(tmp_path
     path = sweep.split_path(study, point, 0)
     data, run, snapshots, history = (tmp_path / name for name in ("data", "run", "snap", "hist"))
     prepare = ("--spec", canonical_json(sweep.data_specs(study)[path]), "--output", data)
-    peak_bytes("squareloss.data.prepare", *prepare)
+    assert forked.run(["-m", "squareloss.data.prepare", *prepare], cwd=ROOT).returncode == 0
     used = peak_bytes(
         "squareloss.train", "--spec", canonical_json(sweep.run_spec(study, point, 0)),
         "--data", data, "--checkpoint", tmp_path / "checkpoint", "--run", run,

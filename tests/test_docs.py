@@ -1,5 +1,6 @@
 """What the documents tell a reader to do, done."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,7 +11,15 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pytest
-from workflow_copy import ROOT, blocks, copy_repository, environment, snakemake
+from workflow_copy import (
+    ROOT,
+    blocks,
+    copy_repository,
+    environment,
+    planned,
+    planning,
+    snakemake,
+)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tables.md"])
@@ -83,27 +92,42 @@ def extended(tmp_path_factory):
     return folder
 
 
+EXAMPLES = {
+    "my-noise": "figure4",
+    "my-digits": "figure3",
+    "my-network": "figure3",
+    "my-figure": "figure_narrowing",
+}
+
+
 @pytest.mark.workflow
-@pytest.mark.parametrize(
-    ("study", "figure", "folders"),
-    [
-        ("my-noise", "figure4", ["noise=0", "noise=0.5"]),
-        ("my-digits", "figure3", ["n=200"]),
-        ("my-network", "figure3", ["init=0.9", "init=1.3"]),
-        ("my-figure", "figure_narrowing", ["init=0.9", "init=1.3"]),
-    ],
-)
-def test_the_examples_of_extending_run(extended, study, figure, folders):
-    done = snakemake(extended, figure, overlays=("tiny.yaml", f"config/{study}.yaml"))
+@pytest.mark.parametrize("study", EXAMPLES)
+def test_each_example_of_extending_is_planned(extended, study):
+    figure = EXAMPLES[study]
+    jobs = planned(extended, figure, overlays=("tiny.yaml", f"config/{study}.yaml"))
+    assert (jobs["train"], jobs["extract"], jobs[figure]) == (2, 2, 1)
+
+
+@pytest.mark.workflow
+def test_the_examples_of_extending_run(extended):
+    """All in one study: they add to each other, but for its name and its list of figures."""
+    figures = sorted(set(EXAMPLES.values()))
+    (extended / "all.yaml").write_text(json.dumps({"study": "my-all", "figures": figures}))
+    overlays = ("tiny.yaml", *(f"config/{study}.yaml" for study in EXAMPLES), "all.yaml")
+    done = snakemake(extended, *figures, overlays=overlays)
     assert done.returncode == 0, done.stdout + done.stderr
-    results = extended / "results" / study
-    assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
-    for folder in folders:
+    results = extended / "results" / "my-all"
+    for figure in figures:
+        assert (results / "figures" / f"{figure}.png").stat().st_size > 10_000
+    for folder in ("noise=0", "noise=0.5", "n=200", "init=0.9", "init=1.3"):
         assert list(results.rglob(f"{folder}/**/run.json"))
+    for path in results.rglob("run.json"):
+        recipe = json.loads(path.read_text())["spec"]["recipe"]
+        assert (recipe["dataset"], recipe["network"]) == ("digits", "cnn2")
 
 
 def test_a_new_figure_is_listed_with_its_title(extended):
-    listing = snakemake(extended, "--list-rules").stdout
+    listing = planning(extended, "--list-rules").stdout
     assert "figure_narrowing (Section 5.1: how the spread of the margins shrinks.)" in listing
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import pairwise
 
+import forked
 import numpy as np
 import pandas as pd
 import pytest
@@ -230,9 +231,9 @@ def test_one_hot_targets_are_what_the_loss_compares_with(split, make_spec):
     assert (row["mu"], row["M"]) == (centred["mu"], centred["M"])
 
 
-def run_cli(tmp_path, spec, split):
-    write_split(tmp_path / "split.safetensors", split)
-    command = [sys.executable, "-m", "squareloss.train", "--spec", canonical_json(spec)]
+def command(tmp_path, spec):
+    """The training job that keeps everything in `tmp_path`, without the name of Python."""
+    words = ["-m", "squareloss.train", "--spec", canonical_json(spec)]
     for option, name in [
         ("data", "split.safetensors"),
         ("checkpoint", "checkpoint.safetensors"),
@@ -240,8 +241,13 @@ def run_cli(tmp_path, spec, split):
         ("snapshots", "snapshots.safetensors"),
         ("history", "history.parquet"),
     ]:
-        command += [f"--{option}", str(tmp_path / name)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+        words += [f"--{option}", str(tmp_path / name)]
+    return words
+
+
+def run_cli(tmp_path, spec, split):
+    write_split(tmp_path / "split.safetensors", split)
+    return forked.run(command(tmp_path, spec))
 
 
 def test_a_diverged_run_is_recorded_and_its_metrics_are_missing(tmp_path, split, make_spec):
@@ -275,7 +281,10 @@ def test_the_same_spec_gives_the_same_files_and_a_log(tmp_path, split, make_spec
     files = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        done = run_cli(tmp_path / name, spec, split)
+        write_split(tmp_path / name / "split.safetensors", split)
+        # Two Pythons, since each orders its sets in a way of its own.
+        words = [sys.executable, *command(tmp_path / name, spec)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         files.append(
             [
@@ -356,9 +365,10 @@ def test_an_arc_without_its_ends_is_missing_and_figure2_says_so(tmp_path, split,
     files = {"run": "run.json", "snapshots": "snapshots.safetensors", "data": "split.safetensors"}
     files["output"] = "landscape.parquet"
     options = [word for name in files for word in (f"--{name}", str(tmp_path / files[name]))]
-    subprocess.run([sys.executable, "-m", "squareloss.landscape", *options], check=True)
-    command = [sys.executable, "-m", "squareloss.figures", "figure2", "--results", str(tmp_path)]
-    subprocess.run([*command, "--landscape", str(tmp_path / "landscape.parquet")], check=True)
+    draw = ["figure2", "--results", tmp_path, "--landscape", tmp_path / "landscape.parquet"]
+    for words in (["squareloss.landscape", *options], ["squareloss.figures", *draw]):
+        done = forked.run(["-m", *words])
+        assert done.returncode == 0, done.stderr
     assert pd.read_parquet(tmp_path / "landscape.parquet")["mu"].isna().all()
     assert (tmp_path / "figures" / "figure2.png").exists()
 
@@ -369,22 +379,17 @@ def test_a_damaged_record_is_one_line(tmp_path):
         read_spec(str(tmp_path / "run.json"))
 
 
-def test_a_missing_split_is_one_line(tmp_path, split, make_spec):
-    done = run_cli(tmp_path, make_spec(), split)
+def test_a_missing_split_is_one_line(tmp_path, make_spec):
     (tmp_path / "split.safetensors").write_bytes(b"")
-    before = (tmp_path / "run.json").read_bytes()
-    command = [sys.executable, "-m", "squareloss.train", "--spec", canonical_json(make_spec())]
-    for option in ("data", "checkpoint", "run", "snapshots", "history"):
-        command += [
-            f"--{option}",
-            str(tmp_path / {"data": "split.safetensors"}.get(option, option)),
-        ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (tmp_path / "run.json").write_bytes(b"an earlier result")
+    before = sorted(tmp_path.iterdir())
+    done = forked.run(command(tmp_path, make_spec()))
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert "split.safetensors" in done.stderr
-    assert not (tmp_path / "history").exists()
-    assert (tmp_path / "run.json").read_bytes() == before
+    lock = tmp_path / "checkpoint.safetensors.lock"
+    assert sorted(tmp_path.iterdir()) == sorted([*before, lock])
+    assert (tmp_path / "run.json").read_bytes() == b"an earlier result"
 
 
 def test_landscape_ends_are_the_trained_networks(tmp_path, split, make_spec):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
+
 ROOT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "Makefile", "config.yaml", "config", "workflow", "src", "profiles", "envs"]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
@@ -59,9 +61,17 @@ def make(folder, *words):
     )
 
 
+def planning(folder, *arguments, overlays=("tiny.yaml",)):
+    """`snakemake` for what runs no job: in a process that has imported Snakemake already."""
+    words = ["-m", "snakemake", *arguments, "--cores", "2"]
+    if overlays:
+        words += ["--configfile", *overlays]
+    return forked.run(words, cwd=folder, env=environment(folder))
+
+
 def planned(folder, *arguments, overlays=("tiny.yaml",)):
     """Number of jobs by rule that Snakemake would run."""
-    done = snakemake(folder, "-n", *arguments, overlays=overlays)
+    done = planning(folder, "-n", *arguments, overlays=overlays)
     assert done.returncode == 0, done.stdout + done.stderr
     stats = re.search(r"^Job stats:\n(.*?)\n\n", done.stdout + done.stderr, re.M | re.S)
     if stats is None:
