@@ -44,11 +44,13 @@ def test_files_in_the_folder_are_no_libraries_of_a_stage(tmp_path, stage):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_job_on_a_cluster_takes_no_module_from_the_folder(copy):
+def test_a_job_on_a_cluster_takes_no_module_from_the_folder(copy, monkeypatch):
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
     # There a job begins as `python -m snakemake`, with what the submitting Snakemake has set.
     (copy / "Snakefile").write_text(
-        'include: "workflow/Snakefile"\nimport os\nprint("SAFE", os.environ["PYTHONSAFEPATH"])\n',
+        'include: "workflow/Snakefile"\nimport os\n'
+        'print("SET", os.environ["PYTHONSAFEPATH"], os.environ.get("PYTHONOPTIMIZE"))\n',
         encoding="utf-8",
     )
     done = snakemake(copy, "-n", "data")
-    assert "SAFE 1" in done.stdout, done.stdout + done.stderr
+    assert "SET 1 None" in done.stdout, done.stdout + done.stderr

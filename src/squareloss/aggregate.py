@@ -9,8 +9,6 @@ values of `bounds` beside it. What is measured from snapshots exists at the snap
 is NaN at the others. The second has all rows of `layers`.
 """
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from squareloss import arguments
 from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.tables.aggregate import AGGREGATE, AVERAGED, INPUT_COLUMNS, TRAINED
@@ -78,14 +77,18 @@ def write(path: str | Path, table: pd.DataFrame, kind: Table) -> None:
 
 def main() -> None:
     """Command line of the aggregation job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipes", type=json.loads, required=True, help="settings by name")
+    parser = arguments.parser(__doc__)
+    parser.add_argument(
+        "--recipes", type=arguments.json_object, required=True, help="settings by name"
+    )
     inputs = ("history", "collapse", "layers", "bounds")
     for option in inputs:
         parser.add_argument(f"--{option}", nargs="+", required=True)
     parser.add_argument("--output", required=True)
     parser.add_argument("--output-layers", required=True)
     args = parser.parse_args()
+    read_from = [path for name in inputs for path in getattr(args, name)]
+    arguments.refuse_overwriting(read_from, [args.output, args.output_layers])
     parts = {name: read(getattr(args, name)) for name in inputs}
     table = aggregate(args.recipes, **parts)
     write(args.output, table, AGGREGATE)

@@ -12,7 +12,6 @@ In one run on one machine, in alternation after a warm-up:
 Writes <output>.parquet with every repetition, <output>.png, and prints the table of medians.
 """
 
-import argparse
 import gc
 import itertools
 import multiprocessing
@@ -32,6 +31,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.data import DataLoader, TensorDataset
 
+from squareloss import arguments
 from squareloss.architecture import Conv, build, flops_per_sample, weight_shapes
 from squareloss.checkpoint import Block
 from squareloss.data.split import Split
@@ -304,9 +304,9 @@ def draw(rows: pd.DataFrame, machine: str, path: Path) -> None:
 
 def main() -> None:
     """Command line of the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments.parser(__doc__)
     parser.add_argument("--output", default="results/benchmark", help="without a suffix")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=arguments.count, default=5)
     parser.add_argument("--only", default="", help="measure the cases whose name contains this")
     args = parser.parse_args()
     device = choose_device("auto")

@@ -9,6 +9,7 @@ resolved after overlays have been merged, so an overlay of the one reaches the o
 import difflib
 import json
 import os
+import sys
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -22,7 +23,7 @@ from pydantic import (
 )
 
 from squareloss.checks import check, check_choice
-from squareloss.errors import UserError
+from squareloss.errors import UserError, run_stage
 from squareloss.spec import (
     NUMBER,
     Coordinates,
@@ -242,7 +243,12 @@ def _model_at(location: tuple[str | int, ...]) -> type[BaseModel]:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of `config.yaml`, for editors that complete and check YAML."""
+    """The JSON Schema of `config.yaml`, for editors that complete and check YAML.
+
+    Raises `UserError` under `python -OO`: models are described by their docstrings.
+    """
+    if sys.flags.optimize > 1:
+        raise UserError("the schema quotes docstrings: unset PYTHONOPTIMIZE")
     found: dict[str, Any] = Study.model_json_schema()
     recipe = found["$defs"]["Recipe"]
     recipe["properties"]["like"] = {
@@ -259,4 +265,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from squareloss.config import schema
+from squareloss.errors import run_stage
 from squareloss.readable import markdown_table
 
 HEAD = """\
@@ -82,4 +83,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

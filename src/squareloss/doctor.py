@@ -6,7 +6,6 @@
 GPU, recorded steps are compared with plain ones. Changes nothing.
 """
 
-import argparse
 import platform
 import re
 import shutil
@@ -19,6 +18,7 @@ import torch
 
 from squareloss import cost
 from squareloss.architecture import build, flops_per_sample
+from squareloss.arguments import parser, seconds
 from squareloss.benchmark import CORES, Case, engine, spec_of, synthetic
 from squareloss.config import Study
 from squareloss.configfiles import read
@@ -159,10 +159,10 @@ def advice(found: list[Measured], study: Study) -> list[str]:
 
 def main() -> None:
     """Command line of `make doctor`."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--config", nargs="+", default=["config.yaml"], help="and its overlays")
-    parser.add_argument("--seconds", type=float, default=10, help="of training on each device")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--config", nargs="+", default=["config.yaml"], help="and its overlays")
+    options.add_argument("--seconds", type=seconds, default=10, help="of training on each device")
+    arguments = options.parse_args()
     study = read(arguments.config)
     for name, fact in facts().items():
         print(f"{name:10}{fact}", flush=True)

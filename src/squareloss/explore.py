@@ -8,8 +8,6 @@ the epochs; below, how its margins are distributed. What is on the axes, what is
 runs are shown is chosen on the page. Charts are Vega-Lite, made by Altair; its scripts are inline.
 """
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ import pyarrow.dataset as ds
 import vl_convert
 
 from squareloss import explore_page
+from squareloss.arguments import json_text, parser, refuse_overwriting
 from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.paths import point_path
@@ -188,16 +187,17 @@ def charts() -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     """Command line of the job."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--tables", nargs="+", required=True)
-    parser.add_argument("--margins", required=True, type=Path)
-    parser.add_argument("--made-from", required=True)
-    parser.add_argument("--output", required=True, type=Path)
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--tables", nargs="+", required=True)
+    options.add_argument("--margins", required=True, type=Path)
+    options.add_argument("--made-from", type=json_text, required=True)
+    options.add_argument("--output", required=True, type=Path)
+    arguments = options.parse_args()
+    refuse_overwriting(arguments.tables, [arguments.output])
     rows = snapshots({Path(path).stem: read_runs(path) for path in arguments.tables})
     first = int(rows["replicate"].min())
     page = explore_page.page(
-        title=json.loads(arguments.made_from),
+        title=arguments.made_from,
         rows=records(rows),
         quantiles=quantiles(arguments.margins, first),
         levels=rounded(LEVELS),

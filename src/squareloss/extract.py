@@ -4,7 +4,6 @@
         --delta 0.05 --margins P --collapse P --layers P --bounds P
 """
 
-import argparse
 import math
 import sys
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from squareloss import arguments
 from squareloss.architecture import Layer, build, weight_shapes
 from squareloss.data.split import Split, inputs, read_split
 from squareloss.device import Settings, choose_device, first_line, say
@@ -186,11 +186,13 @@ def extracted(spec: RunSpec, snapshots_path: str, split: Split, delta: float) ->
 
 def main() -> None:
     """Command line of the extraction job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments.parser(__doc__)
     for option in ("run", "snapshots", "data", *(table.name for table in METRICS)):
         parser.add_argument(f"--{option}", required=True)
-    parser.add_argument("--delta", type=float, required=True)
+    parser.add_argument("--delta", type=arguments.probability, required=True)
     args = parser.parse_args()
+    outputs = [getattr(args, table.name) for table in METRICS]
+    arguments.refuse_overwriting([args.run, args.snapshots, args.data], outputs)
     spec = read_spec(args.run)
     torch.set_num_threads(spec.threads)
     rows = extracted(spec, args.snapshots, read_split(args.data), args.delta)

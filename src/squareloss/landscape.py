@@ -7,7 +7,6 @@ Each layer's V_k turns from the first replicate's to the second's on its own sph
 rho then follows from mu and M by Eq. (11), so the surface is exact along rho.
 """
 
-import argparse
 import math
 import sys
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from squareloss import arguments
 from squareloss.architecture import build
 from squareloss.data.split import inputs, read_split
 from squareloss.errors import run_stage
@@ -76,10 +76,11 @@ def arc_rows(
 
 def main() -> None:
     """Command line of the landscape job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments.parser(__doc__)
     for option in ("run", "snapshots", "data", "output"):
         parser.add_argument(f"--{option}", required=True)
     args = parser.parse_args()
+    arguments.refuse_overwriting([args.run, args.snapshots, args.data], [args.output])
     spec = read_spec(args.run)
     torch.set_num_threads(spec.threads)
     split = read_split(args.data)

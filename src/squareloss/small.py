@@ -13,7 +13,6 @@
 A replicate is a random problem: data and initial weights. All in float64.
 """
 
-import argparse
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from squareloss import arguments
 from squareloss.errors import run_stage
 from squareloss.evaluate import moments
 from squareloss.metrics.rank import rank, singular_values
@@ -276,9 +276,9 @@ def growth(problem: Problem, v: torch.Tensor) -> float:
 
 def main() -> None:
     """Command line of the job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments.parser(__doc__)
     parser.add_argument("--seed", type=int, required=True, help="of the study")
-    parser.add_argument("--replicates", type=int, required=True)
+    parser.add_argument("--replicates", type=arguments.count, required=True)
     tables = {
         "flow": (FLOW, flow_rows),
         "minibatch": (MINIBATCH, minibatch_rows),
@@ -289,6 +289,7 @@ def main() -> None:
     for name in tables:
         parser.add_argument(f"--{name}", required=True)
     args = parser.parse_args()
+    arguments.refuse_overwriting([], [getattr(args, name) for name in tables])
     torch.set_num_threads(1)
     for name, (table, rows_of) in tables.items():
         rows = [

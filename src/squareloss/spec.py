@@ -198,7 +198,7 @@ class RunSpec(Strict):
     point: Point
     recipe: Recipe
     seed: Integer
-    replicates: tuple[int, ...]
+    replicates: Annotated[tuple[int, ...], Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"]
     threads: Count
 
@@ -208,13 +208,13 @@ class DataSpec(Strict):
 
     source: Name
     root: str
-    classes: tuple[tuple[int, ...], ...]
+    classes: Annotated[tuple[tuple[int, ...], ...], Field(min_length=1)]
     n_train: Count
     n_test: Count
     noise_kind: Literal["permute", "uniform"]
     label_noise: Share
     seed: Integer
-    replicates: tuple[int, ...]
+    replicates: Annotated[tuple[int, ...], Field(min_length=1)]
 
 
 def read_spec(path: str) -> RunSpec:
