@@ -33,7 +33,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), NUMBER]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
 Count = Annotated[int, Field(ge=1), NUMBER]
 Share = Annotated[float, Field(ge=0, le=1), NUMBER]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)]
 
 
 class Strict(BaseModel):
@@ -106,8 +106,10 @@ class Recipe(Strict):
         description="of the training step's products; tf32 is float32 on a CPU. Weights and "
         "measurements are float32, or float64 with `float64`",
     )
-    epochs: Count = Field(description="passes over the training set")
-    snapshots: Annotated[int, Field(ge=3), NUMBER] = Field(
+    epochs: Annotated[int, Field(ge=1, le=1_000_000), NUMBER] = Field(
+        description="passes over the training set"
+    )
+    snapshots: Annotated[int, Field(ge=3, le=10_000), NUMBER] = Field(
         12,
         description="how many epochs keep their weights: 0, log-spaced ones up to half of "
         "training, and the last",

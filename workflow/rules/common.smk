@@ -26,6 +26,7 @@ except ImportError:
         f"{shlex.quote(sys.executable)} -m pip install ."
     )
 from squareloss import catalog, cost, paths, sweep
+from squareloss.checks import check_folder
 from squareloss.claims import SECTIONS
 from squareloss.code import code
 from squareloss.config import load
@@ -62,7 +63,10 @@ def checked(raw):
     try:
         for path in workflow.configfiles:
             refuse_duplicates(path)
-        return load(raw)
+        study = load(raw)
+        if workflow.modifier.is_main_snakefile():  # a module's `prefix` moves the results
+            check_folder(f"{study.results}/{study.study}")
+        return study
     except UserError as error:
         hint = ""
         if not Path("config.yaml").exists():  # Snakemake passes over it if there is another
