@@ -13,6 +13,8 @@ override PYTHON := $(or $(value PYTHON),python3)
 export CORES PYTHON
 # In a container the environment is the image's, envs/Dockerfile.
 BIN := $(or $(value SQUARELOSS_VENV),$(CURDIR)/.venv)/bin
+# `all` is what this process may have, in a container too, where Snakemake and pytest count the machine's.
+COUNT = "$$(if [ "$$CORES" = all ]; then python -m squareloss.allowance; else echo "$$CORES"; fi)"
 # Snakemake's progress: in a terminal a bar a rule, elsewhere four lines a job. All of it is in its log.
 PROGRESS = $$(if [ -t 1 ]; then echo --logger rich; else echo --quiet rules host; fi)
 # Text files are UTF-8 whatever the locale, those that `make docs` prints into too.
@@ -34,7 +36,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
 
 demo: cores .venv/installed ## every figure and table from real training, minutes on two cores
-	snakemake --cores "$$CORES" --configfile config/demo.yaml $(PROGRESS)
+	snakemake --cores $(COUNT) --configfile config/demo.yaml $(PROGRESS)
 	$(MAKE) --no-print-directory report
 	@cat results/demo/claims/claims.txt
 
@@ -43,7 +45,7 @@ report: .venv/installed ## one self-contained page with the demo's figures, tabl
 	@echo "Report: $$PWD/results/demo/report.html"
 
 test: cores .venv/installed lint ## the whole test suite
-	pytest -rs --numprocesses "$$(test "$$CORES" = all && echo auto || echo "$$CORES")" --dist worksteal
+	pytest -rs --numprocesses $(COUNT) --dist worksteal
 
 test-slurm: .venv/installed ## a Slurm cluster on this machine, and faults on it (root; apt-get install slurm-wlm munge)
 	pytest -rs tests/slurm

@@ -319,3 +319,19 @@ def test_the_index_is_blamed_for_the_network_alone(clone, tmp_path, says, networ
     assert said == says
     assert ("is there a way to a package index?" in last) == network
     assert not (Path(clone) / ".venv/installed").exists()
+
+
+# Cores
+
+
+@pytest.mark.parametrize(("target", "option"), [("demo", "--cores"), ("test", "--numprocesses")])
+@pytest.mark.parametrize(("typed", "taken"), [("3", "3"), ("all", "5")])
+def test_all_cores_are_those_that_this_process_may_have(installed, target, option, typed, taken):
+    (installed / "results/demo/claims").mkdir(parents=True)
+    (installed / "results/demo/claims/claims.txt").touch()
+    script(
+        installed / ".venv/bin/python", '#!/bin/sh\ntest "$*" = "-m squareloss.allowance" && echo 5'
+    )
+    commands = [arguments for arguments, _ in called(make(installed, target, f"CORES={typed}"))]
+    [given] = [words[words.index(option) + 1] for words in commands if option in words]
+    assert given == taken

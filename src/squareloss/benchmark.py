@@ -15,7 +15,6 @@ Writes <output>.parquet with every repetition, <output>.png, and prints the tabl
 import gc
 import itertools
 import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +30,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.data import DataLoader, TensorDataset
 
-from squareloss import arguments
+from squareloss import allowance, arguments
 from squareloss.architecture import Conv, build, flops_per_sample, weight_shapes
 from squareloss.checkpoint import Block
 from squareloss.data.split import Split
@@ -43,8 +42,7 @@ from squareloss.processor import described, emulates_bfloat16
 from squareloss.spec import Point, Recipe, RunSpec
 from squareloss.train import prepare
 
-# Those of this process, which a cluster may have given fewer than the machine has.
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CORES = allowance.cores()
 PRODUCT_SIDE = {"cpu": 2048, "cuda": 8192}
 SIDE = 32
 EPOCHS, EPOCH = 1000, 3  # of a run, and one that leaves no snapshot, as nearly all of them

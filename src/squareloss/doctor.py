@@ -7,7 +7,6 @@ GPU, recorded steps are compared with plain ones. Changes nothing.
 """
 
 import platform
-import re
 import shutil
 import subprocess
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from squareloss import cost
+from squareloss import allowance, cost
 from squareloss.architecture import build, flops_per_sample
 from squareloss.arguments import parser, seconds
 from squareloss.benchmark import CORES, Case, engine, spec_of, synthetic
@@ -48,10 +47,12 @@ class Measured:
 
 
 def memory() -> str:
-    """Main memory, in all and free."""
-    found = dict(re.findall(r"^(MemTotal|MemAvailable):\s*(\d+) kB", _read("/proc/meminfo"), re.M))
-    gb = {name: int(kilobytes) * 1024 / 1e9 for name, kilobytes in found.items()}
-    return f"{gb['MemTotal']:.0f} GB, {gb['MemAvailable']:.0f} GB of it free" if gb else "unknown"
+    """Main memory that this process may have, in all and free."""
+    found = allowance.memory()
+    if found is None:
+        return "unknown"
+    total, free = (bytes_ / 1e9 for bytes_ in found)
+    return f"{total:.0f} GB, {free:.0f} GB of it free"
 
 
 def gpus() -> list[str]:
@@ -181,13 +182,6 @@ def main() -> None:
     print()
     for line in advice(found, study):
         print(line)
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _said_by(*command: str) -> str:
