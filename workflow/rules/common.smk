@@ -38,11 +38,11 @@ from squareloss.spec import canonical_json
 # It is no `shell.prefix`: there is one of it for all rules, and an importing workflow may have its own.
 PYTHON = str(Path(sys.executable).parent)
 if os.environ.get("PATH", "").split(os.pathsep)[0] != PYTHON:
-    os.environ["PATH"] = os.pathsep.join([PYTHON, os.environ.get("PATH", os.defpath)])
+    os.environ.update(PATH=os.pathsep.join([PYTHON, os.environ.get("PATH", os.defpath)]))
 # On a cluster a job is `python -m snakemake` first, which would take modules from this folder. Rules of
 # an importing workflow may want theirs; our own jobs never do, see squareloss/__init__.py.
 if workflow.modifier.is_main_snakefile():
-    os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ.update(PYTHONSAFEPATH="1")
     os.environ.pop("PYTHONOPTIMIZE", None)  # altair, for one, reads docstrings when it is imported
 
 
