@@ -91,7 +91,7 @@ def test_a_gpu_is_described(monkeypatch):
 
 
 def test_what_a_machine_does_not_tell_is_unknown(monkeypatch):
-    monkeypatch.setattr(doctor, "_read", lambda path: "")
+    monkeypatch.setattr(doctor.allowance, "memory", lambda: None)
     assert doctor.memory() == "unknown"
     assert doctor._said_by("no-such-command-here") == ""
     assert doctor._said_by("false") == ""

@@ -4,9 +4,9 @@
         --output results/demo/README.md --croissant results/demo/croissant.json
 """
 
-import argparse
 import json
 
+from squareloss.arguments import json_object, json_text, parser, refuse_overwriting
 from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.pages.croissant import described
@@ -15,11 +15,14 @@ from squareloss.pages.study_readme import page
 
 def main() -> None:
     """Command line of the job."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for option in ("config", "made-from", "output", "croissant"):
-        parser.add_argument(f"--{option}", required=True)
-    arguments = parser.parse_args()
-    config, made_from = json.loads(arguments.config), json.loads(arguments.made_from)
+    options = parser(__doc__)
+    options.add_argument("--config", type=json_object, required=True)
+    options.add_argument("--made-from", type=json_text, required=True)
+    for option in ("output", "croissant"):
+        options.add_argument(f"--{option}", required=True)
+    arguments = options.parse_args()
+    refuse_overwriting([], [arguments.output, arguments.croissant])
+    config, made_from = arguments.config, arguments.made_from
     tables = json.dumps(described(config["study"], made_from), indent=1)
     for path, text in ((arguments.croissant, tables), (arguments.output, page(config, made_from))):
         with whole(path) as temporary:

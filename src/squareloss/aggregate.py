@@ -4,9 +4,7 @@
         --bounds P ... --output P --output-layers P
 """
 
-import argparse
-import json
-
+from squareloss import arguments
 from squareloss.errors import run_stage
 from squareloss.measure.join import KEYS, aggregate, write
 from squareloss.tables.aggregate import AGGREGATE
@@ -17,14 +15,18 @@ from squareloss.tables.runs import RUN
 
 def main() -> None:
     """Command line of the aggregation job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipes", type=json.loads, required=True, help="settings by name")
+    parser = arguments.parser(__doc__)
+    parser.add_argument(
+        "--recipes", type=arguments.json_object, required=True, help="settings by name"
+    )
     inputs = ("history", "collapse", "layers", "bounds")
     for option in inputs:
         parser.add_argument(f"--{option}", nargs="+", required=True)
     parser.add_argument("--output", required=True)
     parser.add_argument("--output-layers", required=True)
     args = parser.parse_args()
+    read_from = [path for name in inputs for path in getattr(args, name)]
+    arguments.refuse_overwriting(read_from, [args.output, args.output_layers])
     parts = {name: read(getattr(args, name)) for name in inputs}
     table = aggregate(args.recipes, **parts)
     write(args.output, table, AGGREGATE)

@@ -4,10 +4,9 @@
         --made-from TEXT --output explore.html
 """
 
-import argparse
-import json
 from pathlib import Path
 
+from squareloss.arguments import json_text, parser, refuse_overwriting
 from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.pages.explorer import page
@@ -16,14 +15,15 @@ from squareloss.tables.runs import read_runs
 
 def main() -> None:
     """Command line of the job."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--tables", nargs="+", required=True)
-    parser.add_argument("--margins", required=True, type=Path)
-    parser.add_argument("--made-from", required=True)
-    parser.add_argument("--output", required=True, type=Path)
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--tables", nargs="+", required=True)
+    options.add_argument("--margins", required=True, type=Path)
+    options.add_argument("--made-from", type=json_text, required=True)
+    options.add_argument("--output", required=True, type=Path)
+    arguments = options.parse_args()
+    refuse_overwriting(arguments.tables, [arguments.output])
     tables = {Path(path).stem: read_runs(path) for path in arguments.tables}
-    text = page(tables, arguments.margins, json.loads(arguments.made_from))
+    text = page(tables, arguments.margins, arguments.made_from)
     with whole(arguments.output) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

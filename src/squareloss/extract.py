@@ -4,11 +4,11 @@
         --data SPLIT --delta 0.05 --margins P --collapse P --layers P --bounds P
 """
 
-import argparse
 import sys
 
 import torch
 
+from squareloss import arguments
 from squareloss.data.split import read_split
 from squareloss.errors import run_stage
 from squareloss.measure.extraction import extracted
@@ -18,11 +18,13 @@ from squareloss.tables.metrics import METRICS
 
 def main() -> None:
     """Command line of the extraction job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments.parser(__doc__)
     for option in ("run", "snapshots", "data", *(table.name for table in METRICS)):
         parser.add_argument(f"--{option}", required=True)
-    parser.add_argument("--delta", type=float, required=True)
+    parser.add_argument("--delta", type=arguments.probability, required=True)
     args = parser.parse_args()
+    outputs = [getattr(args, table.name) for table in METRICS]
+    arguments.refuse_overwriting([args.run, args.snapshots, args.data], outputs)
     spec = read_spec(args.run)
     torch.set_num_threads(spec.threads)
     rows = extracted(spec, args.snapshots, read_split(args.data), args.delta)

@@ -4,12 +4,12 @@
         --output landscape.parquet
 """
 
-import argparse
 import math
 import sys
 
 import torch
 
+from squareloss import arguments
 from squareloss.data.split import inputs, read_split
 from squareloss.errors import run_stage
 from squareloss.measure.arc import arc_rows
@@ -20,10 +20,11 @@ from squareloss.train.snapshots import open_snapshots
 
 def main() -> None:
     """Command line of the landscape job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments.parser(__doc__)
     for option in ("run", "snapshots", "data", "output"):
         parser.add_argument(f"--{option}", required=True)
     args = parser.parse_args()
+    arguments.refuse_overwriting([args.run, args.snapshots, args.data], [args.output])
     spec = read_spec(args.run)
     torch.set_num_threads(spec.threads)
     split = read_split(args.data)

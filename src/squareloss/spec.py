@@ -34,7 +34,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), NUMBER]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
 Count = Annotated[int, Field(ge=1), NUMBER]
 Share = Annotated[float, Field(ge=0, le=1), NUMBER]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)]
 
 
 class Strict(BaseModel):
@@ -107,8 +107,10 @@ class Recipe(Strict):
         description="of the training step's products; tf32 is float32 on a CPU. Weights and "
         "measurements are float32, or float64 with `float64`",
     )
-    epochs: Count = Field(description="passes over the training set")
-    snapshots: Annotated[int, Field(ge=3), NUMBER] = Field(
+    epochs: Annotated[int, Field(ge=1, le=1_000_000), NUMBER] = Field(
+        description="passes over the training set"
+    )
+    snapshots: Annotated[int, Field(ge=3, le=10_000), NUMBER] = Field(
         12,
         description="how many epochs keep their weights: 0, log-spaced ones up to half of "
         "training, and the last",
@@ -211,7 +213,7 @@ class RunSpec(Strict):
     point: Point
     recipe: Recipe
     seed: Integer
-    replicates: tuple[int, ...]
+    replicates: Annotated[tuple[int, ...], Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"]
     threads: Count
 
@@ -221,13 +223,13 @@ class DataSpec(Strict):
 
     source: Name
     root: str
-    classes: tuple[tuple[int, ...], ...]
+    classes: Annotated[tuple[tuple[int, ...], ...], Field(min_length=1)]
     n_train: Count
     n_test: Count
     noise_kind: Literal["permute", "uniform"]
     label_noise: Share
     seed: Integer
-    replicates: tuple[int, ...]
+    replicates: Annotated[tuple[int, ...], Field(min_length=1)]
 
 
 def read_spec(path: str) -> RunSpec:

@@ -2,13 +2,22 @@
 import gc
 import importlib
 import json
+import os
 import shlex
 import sys
 from functools import cache
 from pathlib import Path
 
+from snakemake.resources import Resource
 from snakemake.utils import Paramspace
 
+# Snakemake looks for modules beside Snakefiles first. A file `pandas.py` there, perhaps an example
+# that somebody tried, is none of the libraries.
+SEARCHED = list(sys.path)
+BESIDE = {
+    str(Path(source.get_path_or_uri(secret_free=True)).parent) for source in workflow.included
+}
+sys.path[:] = [folder for folder in SEARCHED if folder not in {*BESIDE, str(Path.cwd()), ""}]
 try:
     import squareloss
 except ImportError:
@@ -17,6 +26,7 @@ except ImportError:
         f"{shlex.quote(sys.executable)} -m pip install ."
     )
 from squareloss import catalog
+from squareloss.study.checks import check_folder
 from squareloss.claims import SECTIONS
 from squareloss.code import code
 from squareloss.errors import UserError
@@ -26,7 +36,15 @@ from squareloss.study.config import load
 from squareloss.study.files import refuse_duplicates
 
 # Jobs call `python`. This makes it the one that runs Snakemake, also where no environment is activated.
-shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+# It is no `shell.prefix`: there is one of it for all rules, and an importing workflow may have its own.
+PYTHON = str(Path(sys.executable).parent)
+if os.environ.get("PATH", "").split(os.pathsep)[0] != PYTHON:
+    os.environ.update(PATH=os.pathsep.join([PYTHON, os.environ.get("PATH", os.defpath)]))
+# On a cluster a job is `python -m snakemake` first, which would take modules from this folder. Rules of
+# an importing workflow may want theirs; our own jobs never do, see squareloss/__init__.py.
+if workflow.modifier.is_main_snakefile():
+    os.environ.update(PYTHONSAFEPATH="1")
+    os.environ.pop("PYTHONOPTIMIZE", None)  # altair, for one, reads docstrings when it is imported
 
 
 # A plan of thousands of jobs is millions of small objects that stay. Looking for garbage among them
@@ -46,7 +64,10 @@ def checked(raw):
     try:
         for path in workflow.configfiles:
             refuse_duplicates(path)
-        return load(raw)
+        study = load(raw)
+        if workflow.modifier.is_main_snakefile():  # a module's `prefix` moves the results
+            check_folder(f"{study.results}/{study.study}")
+        return study
     except UserError as error:
         hint = ""
         if not Path("config.yaml").exists():  # Snakemake passes over it if there is another
@@ -68,6 +89,8 @@ RUNS.index = list(POINTS.instance_patterns)
 POINT_AT = dict(zip(RUNS.index, RUNS["point"]))  # quicker than pandas, asked often
 SPLITS = sweep.data_specs(STUDY)
 EXPERIMENTS = sorted({name for names in RUNS["experiments"] for name in names})
+if not workflow.modifier.is_main_snakefile():
+    sys.path[:] = SEARCHED  # the importing workflow may have modules beside it
 
 
 def point(wildcards):
@@ -93,6 +116,27 @@ def limits(job):
         "mem_mb": lambda wildcards, attempt: cost.memory_mb(needs(wildcards.point), attempt),
         "runtime": lambda wildcards, attempt: cost.runtime_minutes(needs(wildcards.point), attempt),
     }
+
+
+def add_slurm_extra(name, words):
+    """Have sbatch take `words` for a rule, and after them what the site asks for by `slurm_extra`.
+
+    Snakemake would take one for the other. Of an option that is given twice, sbatch takes the last.
+    """
+    name = workflow.modifier.modify_rulename(name)
+    if not workflow.is_rule(name):  # of a module, only some rules may have been asked for
+        return
+    resources = workflow.get_rule(name).resources
+    site = resources.get("slurm_extra")  # its value is None if there is none
+
+    def joined(wildcards, input, attempt, threads, rulename, async_run):
+        given = site.evaluate(
+            wildcards, input=input, attempt=attempt, threads=threads, rulename=rulename,
+            async_run=async_run,
+        )  # fmt: skip
+        return f"{words} {given.value}" if given.value else words
+
+    resources["slurm_extra"] = Resource("slurm_extra", joined)
 
 
 def run_spec(wildcards):

@@ -12,14 +12,11 @@ rule train:
     resources:
         **limits(cost.training_job),
         gpu=0 if STUDY.device == "cpu" else 1,
-        # Slurm asks a job to stop this long before its time limit; training then saves where it
-        # stands, and the next attempt goes on from there.
-        slurm_extra=f"'--signal=TERM@{STOP_SECONDS}'",
         # A resource and not a parameter: Snakemake trains again what has another parameter, and
         # no result depends on how often training saves where it stands.
         checkpoint_minutes=str(STUDY.checkpoint_minutes),
     params:
-        code=lambda wildcards: code("train", *recipe(wildcards).modules()),
+        code=lambda wildcards: code("train.__main__", *recipe(wildcards).modules()),
         spec=run_spec,
         checkpoint=lambda wildcards, output: checkpoint(output.run),
     # With `exec` the shell becomes the training, so that a signal to the job reaches it.
@@ -28,6 +25,11 @@ rule train:
         " --checkpoint {params.checkpoint:q}"
         " --checkpoint-minutes {resources.checkpoint_minutes}"
         " --run {output.run:q} --snapshots {output.snapshots:q} --history {output.history:q} 2> {log:q}"
+
+
+# Slurm asks a job to stop this long before its time limit; training then saves where it stands, and
+# the next attempt goes on from there.
+add_slurm_extra("train", f"'--signal=TERM@{STOP_SECONDS}'")
 
 
 rule runs:

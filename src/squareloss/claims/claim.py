@@ -13,8 +13,11 @@ which threshold the measured number lies then. There are three kinds of test:
 What does not meet a claim's premise is left out and counted.
 """
 
+import ast
 import inspect
 import math
+import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -107,7 +110,7 @@ def claim(
         raise ValueError(f"claim {name}: there is another of this name")
 
     def register(function: Measure) -> Measure:
-        about = quantity or (function.__doc__ or "").strip().partition("\n")[0].removesuffix(".")
+        about = quantity or _docstring(function).strip().partition("\n")[0].removesuffix(".")
         if not about:
             raise TypeError(
                 f"claim {name}: its function needs a docstring that says what it measures"
@@ -116,3 +119,12 @@ def claim(
         return function
 
     return register
+
+
+def _docstring(function: Measure) -> str:
+    """A function's docstring; from its source under `python -OO`, which leaves docstrings out."""
+    if sys.flags.optimize < 2:
+        return function.__doc__ or ""
+    [definition] = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    assert isinstance(definition, ast.FunctionDef)
+    return ast.get_docstring(definition) or ""

@@ -7,9 +7,7 @@ A table is known by its file's name: the experiment, or that and "_layers". Writ
 .md, .html and .txt.
 """
 
-import argparse
 import importlib
-import json
 import math
 import textwrap
 from collections.abc import Hashable, Mapping
@@ -19,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from squareloss import catalog
+from squareloss import arguments, catalog
 from squareloss.claims import SECTIONS
 from squareloss.claims import page as html
 from squareloss.claims.claim import CLAIMS
@@ -186,14 +184,21 @@ def too_small(table: pd.DataFrame) -> str:
 
 def main() -> None:
     """Command line of the claims job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments.parser(__doc__)
     parser.add_argument("--tables", nargs="+", required=True)
     parser.add_argument("--layers", nargs="*", default=[], help="all layers of the experiments")
     parser.add_argument(
-        "--made-from", type=json.loads, default='""', help="JSON text: data and size, for the page"
+        "--made-from",
+        type=arguments.json_text,
+        default='""',
+        help="JSON text: data and size, for the page",
     )
     parser.add_argument("--output", required=True, help="prefix of the .parquet and .md")
     args = parser.parse_args()
+    arguments.refuse_overwriting(
+        [*args.tables, *args.layers],
+        [f"{args.output}.{suffix}" for suffix in ("parquet", "md", "html", "txt")],
+    )
     runs = catalog.figures()  # the other tables are of small problems
     tables = {
         Path(path).stem: read_runs(path) if Path(path).stem in runs else read([path])

@@ -7,15 +7,14 @@ they can: a smaller train set is the beginning of a larger one, the test images 
 and a replicate's noise does not depend on its block.
 """
 
-import argparse
 import importlib
 import pkgutil
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 import squareloss.data.sources
+from squareloss.arguments import parser, read_as, refuse_overwriting
 from squareloss.data.images import Images
 from squareloss.data.split import Split, statistics, write_split
 from squareloss.errors import UserError, run_stage
@@ -125,15 +124,6 @@ def _source(name: str) -> Any:
     return importlib.import_module(f"squareloss.data.sources.{name}")
 
 
-def _parse(text: str) -> DataSpec:
-    try:
-        return DataSpec.model_validate_json(text)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise UserError(f"--spec: {key or 'JSON'}: {problem['msg']}") from None
-
-
 def _log(spec: DataSpec, split: Split) -> None:
     size, channels = len(split.train_labels), split.train_images.shape[1]
     groups = " ".join("+".join(map(str, group)) for group in spec.classes)
@@ -153,12 +143,14 @@ def _log(spec: DataSpec, split: Split) -> None:
 
 def main() -> None:
     """Parse the command line, prepare the split, write it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--spec", required=True, help="DataSpec as JSON")
-    parser.add_argument("--output", required=True, help="safetensors file to write")
-    arguments = parser.parse_args()
-    spec = _parse(arguments.spec)
-    split = prepare(spec, _source(spec.source).load(spec.root))
+    options = parser(__doc__)
+    options.add_argument("--spec", required=True, help="DataSpec as JSON")
+    options.add_argument("--output", required=True, help="safetensors file to write")
+    arguments = options.parse_args()
+    spec = read_as(DataSpec, arguments.spec)
+    source = _source(spec.source)
+    refuse_overwriting(source.files(spec.root), [arguments.output])
+    split = prepare(spec, source.load(spec.root))
     write_split(arguments.output, split)
     _log(spec, split)
     print(f"wrote {arguments.output}")

@@ -9,7 +9,6 @@ sets nor a matplotlibrc of the user has a say.
 
 import argparse
 import importlib
-import json
 import os
 from typing import Any
 
@@ -17,7 +16,7 @@ os.environ["MPLBACKEND"] = "agg"  # read, and refused if unknown, when matplotli
 import matplotlib
 import pandas as pd
 
-from squareloss import catalog
+from squareloss import arguments, catalog
 from squareloss.errors import run_stage
 from squareloss.figures import style
 from squareloss.tables.parts import read
@@ -47,7 +46,10 @@ def main() -> None:
     for name, reads in catalog.TABLES.items():
         parser.add_argument(f"--{name}", nargs="*", default=[], metavar="P", help=reads.meaning)
     parser.add_argument(
-        "--made-from", type=json.loads, default='""', help="JSON text: data and size, for the foot"
+        "--made-from",
+        type=arguments.json_text,
+        default='""',
+        help="JSON text: data and size, for the foot",
     )
     parser.add_argument("--results", required=True, help="the study's folder")
     options = parser.parse_args()

@@ -12,11 +12,9 @@ In one run on one machine, in alternation after a warm-up:
 Writes <output>.parquet with every repetition, <output>.png, and prints the table of medians.
 """
 
-import argparse
 import gc
 import itertools
 import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,9 +30,11 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.data import DataLoader, TensorDataset
 
+from squareloss import arguments
 from squareloss.data.split import Split
 from squareloss.errors import run_stage, say
 from squareloss.files import whole
+from squareloss.machine import allowance
 from squareloss.model.architecture import Conv, build, flops_per_sample, weight_shapes
 from squareloss.spec import Point, Recipe, RunSpec
 from squareloss.train.device import choose_device
@@ -42,8 +42,7 @@ from squareloss.train.engine import PRODUCTS, Block, tf32
 from squareloss.train.job import prepare
 from squareloss.train.processor import described, emulates_bfloat16
 
-# Those of this process, which a cluster may have given fewer than the machine has.
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CORES = allowance.cores()
 PRODUCT_SIDE = {"cpu": 2048, "cuda": 8192}
 SIDE = 32
 EPOCHS, EPOCH = 1000, 3  # of a run, and one that leaves no snapshot, as nearly all of them
@@ -303,9 +302,9 @@ def draw(rows: pd.DataFrame, machine: str, path: Path) -> None:
 
 def main() -> None:
     """Command line of the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments.parser(__doc__)
     parser.add_argument("--output", default="results/benchmark", help="without a suffix")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=arguments.count, default=5)
     parser.add_argument("--only", default="", help="measure the cases whose name contains this")
     args = parser.parse_args()
     device = choose_device("auto")

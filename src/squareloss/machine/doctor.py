@@ -6,9 +6,7 @@
 GPU, recorded steps are compared with plain ones. Changes nothing.
 """
 
-import argparse
 import platform
-import re
 import shutil
 import subprocess
 import time
@@ -17,8 +15,10 @@ from pathlib import Path
 
 import torch
 
+from squareloss.arguments import parser, seconds
 from squareloss.data.images import CHANNELS, SIDE
 from squareloss.errors import run_stage
+from squareloss.machine import allowance
 from squareloss.machine.benchmark import CORES, Case, engine, spec_of, synthetic
 from squareloss.model.architecture import build, flops_per_sample
 from squareloss.study import cost
@@ -48,10 +48,12 @@ class Measured:
 
 
 def memory() -> str:
-    """Main memory, in all and free."""
-    found = dict(re.findall(r"^(MemTotal|MemAvailable):\s*(\d+) kB", _read("/proc/meminfo"), re.M))
-    gb = {name: int(kilobytes) * 1024 / 1e9 for name, kilobytes in found.items()}
-    return f"{gb['MemTotal']:.0f} GB, {gb['MemAvailable']:.0f} GB of it free" if gb else "unknown"
+    """Main memory that this process may have, in all and free."""
+    found = allowance.memory()
+    if found is None:
+        return "unknown"
+    total, free = (bytes_ / 1e9 for bytes_ in found)
+    return f"{total:.0f} GB, {free:.0f} GB of it free"
 
 
 def gpus() -> list[str]:
@@ -159,10 +161,10 @@ def advice(found: list[Measured], study: Study) -> list[str]:
 
 def main() -> None:
     """Command line of `make doctor`."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--config", nargs="+", default=["config.yaml"], help="and its overlays")
-    parser.add_argument("--seconds", type=float, default=10, help="of training on each device")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--config", nargs="+", default=["config.yaml"], help="and its overlays")
+    options.add_argument("--seconds", type=seconds, default=10, help="of training on each device")
+    arguments = options.parse_args()
     study = read(arguments.config)
     for name, fact in facts().items():
         print(f"{name:10}{fact}", flush=True)
@@ -181,13 +183,6 @@ def main() -> None:
     print()
     for line in advice(found, study):
         print(line)
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _said_by(*command: str) -> str:

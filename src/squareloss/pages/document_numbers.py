@@ -20,7 +20,6 @@ What can be asked for, of tables below `results/reference/<study>/`:
 - `counts STUDY`: how many statements and checks have which verdict.
 """
 
-import argparse
 import inspect
 import math
 import re
@@ -29,6 +28,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from squareloss import arguments
 from squareloss.claims.report import MARKS, counts, measured
 from squareloss.claims.statistics import median_interval
 from squareloss.errors import UserError, run_stage
@@ -194,7 +194,7 @@ def renewed(text: str, results: Path) -> str:
 
 def main() -> None:
     """Renew documents in place; all or, where one cannot be renewed, none."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = arguments.parser(__doc__)
     parser.add_argument("--results", type=Path, default=Path("results/reference"))
     parser.add_argument("documents", type=Path, nargs="+")
     args = parser.parse_args()

@@ -4,12 +4,11 @@
         --ample P --settled P
 """
 
-import argparse
-
 import pandas as pd
 import torch
 from tqdm import tqdm
 
+from squareloss import arguments
 from squareloss.errors import run_stage
 from squareloss.small.problems import ample_rows, flow_rows, minibatch_rows, settled_rows, tree_rows
 from squareloss.tables.small import AMPLE, FLOW, MINIBATCH, SETTLED, TREE
@@ -17,9 +16,9 @@ from squareloss.tables.small import AMPLE, FLOW, MINIBATCH, SETTLED, TREE
 
 def main() -> None:
     """Command line of the job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments.parser(__doc__)
     parser.add_argument("--seed", type=int, required=True, help="of the study")
-    parser.add_argument("--replicates", type=int, required=True)
+    parser.add_argument("--replicates", type=arguments.count, required=True)
     tables = {
         "flow": (FLOW, flow_rows),
         "minibatch": (MINIBATCH, minibatch_rows),
@@ -30,6 +29,7 @@ def main() -> None:
     for name in tables:
         parser.add_argument(f"--{name}", required=True)
     args = parser.parse_args()
+    arguments.refuse_overwriting([], [getattr(args, name) for name in tables])
     torch.set_num_threads(1)
     for name, (table, rows_of) in tables.items():
         rows = [

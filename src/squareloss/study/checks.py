@@ -7,6 +7,7 @@ import importlib
 import itertools
 import math
 import pkgutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import squareloss.data.sources
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from squareloss.study.config import Study, Sweep
 
 MOST_PARAMETERS = 1e11  # several times what the memory of one GPU holds
+MOST_WIDTH = 1e6
+MOST_JOBS = 1_000_000  # points of all sweeps times blocks; planning takes milliseconds a job
 
 
 def modules_of(package: Any) -> list[str]:
@@ -30,9 +33,25 @@ def modules_of(package: Any) -> list[str]:
 
 def check(study: "Study") -> None:
     """All checks of a config whose keys and types are right."""
+    _check_size(study)
     _check_blocks(study)
     _check_recipes(study)
     _check_experiments(study)
+
+
+def _check_size(study: "Study") -> None:
+    blocks = -(-study.replicates // study.block_size)
+    jobs = 0
+    for name, experiment in study.experiments.items():
+        for i, sweep in enumerate(experiment.sweeps):
+            points = math.prod(len(values) for values in sweep.grid(study.baseline).values())
+            jobs += points * blocks
+            if jobs > MOST_JOBS:
+                raise UserError(
+                    f"config: experiments.{name}.sweeps[{i}]: {points:,} points in {blocks:,} "
+                    f"blocks, with those of the sweeps before {jobs:,} training jobs; allowed: up "
+                    f"to {MOST_JOBS:,}"
+                )
 
 
 def _check_blocks(study: "Study") -> None:
@@ -81,6 +100,10 @@ def _check_recipes(study: "Study") -> None:
         check_choice(f"recipes.{name}.normalization", recipe.normalization, normalization.names())
         shapes = weight_shapes(recipe.layers(2), CHANNELS, SIDE)
         parameters = sum(math.prod(shape) for shape in shapes)
+        if recipe.width > MOST_WIDTH:
+            raise UserError(
+                f"config: recipes.{name}.width: {recipe.width:g}; allowed: up to {MOST_WIDTH:g}"
+            )
         if parameters > MOST_PARAMETERS:
             raise UserError(
                 f"config: recipes.{name}.width: {recipe.width:g} makes {parameters:.2g} "
@@ -170,3 +193,12 @@ def check_choice(key: str, value: str, allowed: list[str]) -> None:
     """Raise `UserError` unless a key's value is among those allowed."""
     if value not in allowed:
         raise UserError(f"config: {key}: {value!r} does not exist; allowed: {', '.join(allowed)}")
+
+
+def check_folder(folder: str) -> None:
+    """Raise `UserError` where a file lies in the place of a folder to write into, or around it."""
+    for path in (Path(folder), *Path(folder).parents):
+        if path.exists() and not path.is_dir():
+            raise UserError(
+                f"config: results: {path} is a file, and results are to lie in {folder}; move it"
+            )

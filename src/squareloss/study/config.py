@@ -9,6 +9,7 @@ resolved after overlays have been merged, so an overlay of the one reaches the o
 import difflib
 import json
 import os
+import sys
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -21,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from squareloss.errors import UserError
+from squareloss.errors import UserError, run_stage
 from squareloss.model import normalization
 from squareloss.spec import (
     NUMBER,
@@ -52,15 +53,38 @@ def _as_path(value: str) -> str:
         raise ValueError("there is no such user's home; give the whole path")
     if "{" in path or "}" in path:
         raise ValueError("a path must have no braces, which Snakemake takes for wildcards")
-    return path
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in path.split("/")):
+        raise ValueError(f"a folder's name must not be longer than {LONGEST_NAME} bytes")
+    return _printable(path)
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be letters that can be printed, in one line")
+    return text
+
+
+def _not_taken(study: str) -> str:
+    if study in TAKEN:
+        raise ValueError(f"is a folder of results for something else; so are {', '.join(TAKEN)}")
+    return study
 
 
 def _names_a_folder(path: str) -> str:
-    if path in ("", "."):
+    if path in ("", ".", "/", "//"):
         raise ValueError("must name a folder, e.g. results")
+    first, *others = path.split("/")
+    if first in SOURCES or {first, *others} & PROGRAMS:
+        raise ValueError("must not be a folder of the code or of a program, e.g. results")
     return path
 
 
+LONGEST_NAME = 200  # bytes, of the 255 that file systems take: prefixes and suffixes are added
+TAKEN = ("archive", "docs", "reference")  # below results, by `make archive`, `docs` and `reference`
+SOURCES = {"config", "docs", "envs", "profiles", "slurm", "src", "tests", "workflow"}
+PROGRAMS = {".git", ".snakemake", ".venv"}
+MOST_REPLICATES = 10_000
+LONGEST_CHAIN = 100  # of recipes, each like the next
 FilePath = Annotated[str, AfterValidator(_as_path)]
 
 T = TypeVar("T")
@@ -72,7 +96,9 @@ class Dataset(Strict):
     """Which images of which source; `source` is a module of squareloss.data.sources."""
 
     source: Name = Field(description="a module of squareloss.data.sources")
-    title: str = Field(description="how figures name the data")
+    title: Annotated[str, AfterValidator(_printable)] = Field(
+        description="how figures name the data"
+    )
     root: FilePath = Field("", description="folder of the source's files, where it has any")
     classes: Annotated[
         tuple[tuple[Annotated[int, Field(ge=0), NUMBER], ...], ...], BeforeValidator(_as_groups)
@@ -120,27 +146,34 @@ class Experiment(Strict):
     sweeps: tuple[Sweep, ...] = Field(min_length=1, description="grids, whose points are joined")
 
 
+Replicates = Annotated[int, Field(ge=1, le=MOST_REPLICATES), NUMBER]
+
+
 class Study(Strict):
     """All of `config.yaml`."""
 
-    study: Name = Field(description="results go to <results>/<study>/")
+    study: Annotated[Name, AfterValidator(_not_taken)] = Field(
+        description="results go to <results>/<study>/"
+    )
     results: Annotated[FilePath, AfterValidator(_names_a_folder)] = Field(
         "results", description="folder of all studies' results"
     )
     seed: Integer = Field(0, description="all random numbers follow from it")
-    replicates: Count = Field(description="independent seeds of every run")
-    block_size: Count = Field(description="replicates trained by one job")
+    replicates: Replicates = Field(description="independent seeds of every run")
+    block_size: Replicates = Field(description="replicates trained by one job")
     delta: Annotated[float, Field(gt=0, lt=1), NUMBER] = Field(
         0.05, description="probability with which a generalisation bound may fail"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="of training; auto is a GPU where one can be used"
     )
-    threads: Count = Field(1, description="CPU threads of a training job")
+    threads: Annotated[int, Field(ge=1, le=4096), NUMBER] = Field(
+        1, description="CPU threads of a training job"
+    )
     checkpoint_minutes: Positive = Field(
         5, description="how often a training job saves where it stands"
     )
-    training_rate: Positive = Field(
+    training_rate: Annotated[float, Field(ge=1, allow_inf_nan=False), NUMBER] = Field(
         1e13, description="FLOP/s a training job is taken to reach: sets time limits on clusters"
     )
     figures: tuple[Name, ...] = Field(
@@ -185,6 +218,8 @@ def _whole_recipe(recipes: dict[str, Any], chain: list[str]) -> Any:
     if not isinstance(recipe, dict) or "like" not in recipe:
         return recipe
     key, other = f"recipes.{chain[-1]}.like", recipe["like"]
+    if len(chain) > LONGEST_CHAIN:
+        raise UserError(f"config: {key}: the end of a chain of more than {LONGEST_CHAIN} recipes")
     check_choice(key, other, [name for name in recipes if isinstance(name, str)])
     if other in chain:
         raise UserError(f"config: {key}: a circle: {', '.join([*chain, other])}; let one end it")
@@ -216,7 +251,7 @@ def _one_line(error: ValidationError) -> str:
         shown = f", got {value!r}" if isinstance(value, str | int | float | None) else ""
         message = problem["msg"].removeprefix("Value error, ") + shown
     more = f" (and {len(others)} more)" if others else ""
-    return f"config: {key or 'the file'}: {message}{more}"
+    return " ".join(f"config: {key or 'the file'}: {message}{more}".splitlines())
 
 
 def _key(location: tuple[str | int, ...]) -> str:
@@ -243,7 +278,12 @@ def _model_at(location: tuple[str | int, ...]) -> type[BaseModel]:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of `config.yaml`, for editors that complete and check YAML."""
+    """The JSON Schema of `config.yaml`, for editors that complete and check YAML.
+
+    Raises `UserError` under `python -OO`: models are described by their docstrings.
+    """
+    if sys.flags.optimize > 1:
+        raise UserError("the schema quotes docstrings: unset PYTHONOPTIMIZE")
     found: dict[str, Any] = Study.model_json_schema()
     recipe = found["$defs"]["Recipe"]
     recipe["properties"]["like"] = {
@@ -264,4 +304,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

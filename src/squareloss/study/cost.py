@@ -6,7 +6,6 @@ Samples times operations a sample, over the rate that training is taken to reach
 the config, or what `make bench` measured for cnn6 at full width. Imports no torch.
 """
 
-import argparse
 import importlib
 import math
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from math import prod
 
 import pandas as pd
 
+from squareloss import arguments
 from squareloss.data.images import CHANNELS, SIDE
 from squareloss.errors import run_stage
 from squareloss.model.architecture import BATCH, Conv, Layer, build, flops_per_sample, weight_shapes
@@ -170,10 +170,12 @@ def estimate(study: Study) -> pd.DataFrame:
 
 def main() -> None:
     """Command line of the estimate."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments.parser(__doc__)
     parser.add_argument("configs", nargs="+", help="config.yaml and its overlays")
     parser.add_argument(
-        "--samples-per-second", type=float, help="of cnn6 at full width, by `make bench`"
+        "--samples-per-second",
+        type=arguments.positive,
+        help="of cnn6 at full width, by `make bench`",
     )
     args = parser.parse_args()
     study = read(args.configs)

@@ -6,6 +6,7 @@ python -m squareloss.study.document > config/README.md
 import json
 from typing import Any
 
+from squareloss.errors import run_stage
 from squareloss.study.config import schema
 from squareloss.tables.readable import markdown_table
 
@@ -82,4 +83,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -8,12 +8,12 @@ same course alone or in company. A replicate whose loss stops being finite is re
 its later rows are NaN, and the job succeeds. A job that is killed goes on from its checkpoint.
 """
 
-import argparse
 import json
 import sys
 import time
 from pathlib import Path
 
+from squareloss import arguments
 from squareloss.data.split import read_split
 from squareloss.errors import UserError, run_stage
 from squareloss.files import discard_partial, whole
@@ -34,12 +34,15 @@ from squareloss.train.job import (
 def main() -> None:
     """Command line of the training job."""
     start = time.perf_counter()
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments.parser(__doc__)
     for option in ("spec", "data", "checkpoint", "run", "snapshots", "history"):
         parser.add_argument(f"--{option}", required=True)
-    parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
+    parser.add_argument("--checkpoint-minutes", type=arguments.positive, default=5.0)
     args = parser.parse_args()
-    spec = RunSpec.model_validate_json(args.spec)
+    spec = arguments.read_as(RunSpec, args.spec)
+    arguments.refuse_overwriting(
+        [args.data], [args.checkpoint, args.run, args.snapshots, args.history]
+    )
     with checkpoint.only_one(args.checkpoint):
         for path in (args.run, args.snapshots, args.history):
             discard_partial(path)

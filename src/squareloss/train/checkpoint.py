@@ -30,6 +30,9 @@ from squareloss.train.engine import Block
 from squareloss.train.history import Row
 
 STOPPED = 75  # exit code of a job that was asked to stop: "temporary failure, try again"
+# By which schedulers, terminals and limits ask: Slurm TERM, SGE USR1 and USR2, LSF USR2 and INT, a
+# terminal that is closed HUP, and a limit on CPU time XCPU, once a second.
+ASKING = ("SIGTERM", "SIGUSR1", "SIGUSR2", "SIGINT", "SIGHUP", "SIGXCPU")
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], text: str | None = None) -> None:
@@ -122,13 +125,18 @@ class Keeper:
     asked: list[str] = field(default_factory=list)  # the signals that came
 
     def listen(self) -> None:
-        """From now on SIGTERM, SIGUSR1 and SIGINT ask to stop; a second one stops at once."""
-        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
-            signal.signal(number, self._ask)
+        """From now on the signals `ASKING` ask to stop; the same one again stops at once.
+
+        But for SIGXCPU, which repeats itself. `nohup` has SIGHUP ignored, and it stays so.
+        """
+        for name in ASKING:
+            if signal.getsignal(signal.Signals[name]) is not signal.SIG_IGN or name != "SIGHUP":
+                signal.signal(signal.Signals[name], self._ask)
 
     def _ask(self, number: int, _frame: object) -> None:
         self.asked.append(signal.Signals(number).name)
-        signal.signal(number, signal.SIG_DFL)
+        if number != signal.SIGXCPU:
+            signal.signal(number, signal.SIG_DFL)
 
     def __call__(self) -> None:
         """Called where the block is consistent. Raises `SystemExit` if the job is to stop."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from squareloss.data.images import Images
+from squareloss.data.placeholders import in_place_of
 from squareloss.errors import UserError
 from squareloss.files import lock
 
@@ -49,6 +50,9 @@ def load(root: str) -> Images:
             return _read(folder)
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         if (folder / FILES).exists():
+            for path in sorted((folder / FILES).iterdir()):
+                if instead := in_place_of(path):
+                    raise UserError(f"{path}: is {instead}") from None
             raise UserError(
                 f"{folder / FILES}: incomplete or altered: its files do not match the checksums of "
                 "CIFAR-10; delete the folder and run again, or set datasets.<name>.root to a good "

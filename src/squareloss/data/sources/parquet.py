@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from squareloss.data.images import SIDE, Images
+from squareloss.data.placeholders import in_place_of, placeholder
 from squareloss.errors import UserError
 
 IMAGE_COLUMNS = ("img", "image")
@@ -89,7 +90,8 @@ def _shards(root: str, part: str) -> list[Path]:
         raise UserError(f"{by_number[max(by_number)]}: its number is not below {count}")
     for path in by_number.values():
         if not path.is_file():
-            raise UserError(f"{path}: is not a file; put the data set's file in its place")
+            instead = in_place_of(path) or "not a file; put the data set's file in its place"
+            raise UserError(f"{path}: is {instead}")
     return [by_number[number] for number in sorted(by_number)]
 
 
@@ -157,6 +159,8 @@ def _columns(path: Path, names: tuple[str, ...]) -> Any:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read([name for name in names if name in file.schema_arrow.names])
     except (OSError, ValueError, pa.ArrowException) as error:
+        if instead := in_place_of(path):
+            raise UserError(f"{path}: is not Parquet but {instead}") from None
         reason = str(error).partition("\n")[0]
         raise UserError(
             f"{path}: not a Parquet file, truncated or altered ({reason}); fetch it again"
@@ -182,16 +186,42 @@ def _decode(path: Path, row: int, data: bytes | None) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             # By the header, before anything is decoded: a small file may hold a huge image.
-            size = image.size
-            if size == (SIDE, SIDE):
-                return np.asarray(image if image.mode == "L" else image.convert("RGB"))
+            size, mode = image.size, image.mode
+            pixels = _pixels(image) if size == (SIDE, SIDE) else None
     except Exception as error:  # each decoder of Pillow has exceptions of its own
+        if instead := placeholder(data[:100]):
+            raise UserError(f"{path}: row {row}: is not an image but {instead}") from None
         reason = type(error).__name__
         raise UserError(
             f"{path}: row {row}: image cannot be decoded ({reason}); fetch the file again"
         ) from None
-    width, height = size
-    raise UserError(f"{path}: row {row}: image is {width} x {height}; must be {SIDE} x {SIDE}")
+    if size != (SIDE, SIDE):
+        width, height = size
+        raise UserError(f"{path}: row {row}: image is {width} x {height}; must be {SIDE} x {SIDE}")
+    if pixels is None:
+        raise UserError(
+            f"{path}: row {row}: image of mode {mode} holds more than 8 bits of grey or RGB do; "
+            "convert the images to one of these"
+        )
+    return pixels
+
+
+def _pixels(image: Any) -> np.ndarray | None:
+    """An image as `_decode` gives it; None where that would lose a part of it.
+
+    Pillow's conversion to RGB cuts 16 bits of grey off at 255, and leaves transparency out.
+    """
+    if image.mode in ("L", "RGB"):
+        return np.asarray(image)
+    if image.mode == "1":  # black and white
+        return np.asarray(image.convert("L"))
+    if image.mode in ("P", "PA", "LA", "RGBA"):
+        whole = np.asarray(image.convert("RGBA"))
+        colour, opacity = whole[..., :3], whole[..., 3]
+        if (opacity == 255).all():
+            grey = image.mode != "RGBA" and (colour == colour[..., :1]).all()
+            return colour[..., 0] if grey else colour
+    return None
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:
