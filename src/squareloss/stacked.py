@@ -23,7 +23,7 @@ import triton.language as tl
 from torch import Tensor
 
 from squareloss import kernels
-from squareloss.kernels import SUMS, Products, Shape, Tile, launch, rounded, shapes
+from squareloss.kernels import SUMS, Products, Shape, Tile, rounded, shapes
 from squareloss.normalize import Model
 from squareloss.spec import Recipe
 
@@ -165,7 +165,8 @@ class Stacked:
     ) -> None:
         if recipe.normalization == "bn" or recipe.loss != "square":
             raise ValueError(f"{recipe.normalization} with {recipe.loss} loss has no kernels")
-        self.shapes, self.batch, self.tiles = shapes(models[0].layers, *image), batch, tiles or {}
+        self.shapes, self.batch = shapes(models[0].layers, *image), batch
+        self.tiles = dict(tiles or {})
         self.products = Products.of(precision or recipe.precision)
         self.masters = self._rows([model.masters for model in models])
         self.weights = self.products.factor(self._rows([model.full_weights() for model in models]))
@@ -256,7 +257,7 @@ class Stacked:
     def head(self, f: Tensor, y: Tensor) -> Tensor:
         """The gradient by `f` of the loss and the penalty, in factors; takes the step of rho."""
         dz, numbers = torch.empty_like(f, dtype=self.products.factors), f[0].numel()
-        launch(
+        kernels.launch(
             _head, (len(f),), f, y, self.rho, self.rho_momentum, self.rate, dz, numbers,
             PENALTY=self.penalty, TF32=self.products.tf32, BLOCK=1024, **self.constants,
             ACC=SUMS[self.products.sums],
@@ -270,13 +271,15 @@ class Stacked:
         rows = {"P": self.at[-1], "CHUNKS": chunks, "ACC": SUMS[self.products.sums], "CHUNK": CHUNK}
         layers = {"LAYERS": len(self.shapes), "NORMALIZATION": self.normalization, "BLOCK": 1024}
         parts = {"Q": self.parts_at[-1]}
-        launch(_collect, grid, self.masters, self.parts, self.sums, self.table, **rows, **parts)
-        launch(
+        kernels.launch(
+            _collect, grid, self.masters, self.parts, self.sums, self.table, **rows, **parts
+        )
+        kernels.launch(
             _move, grid, self.masters, self.momentum, self.parts, self.sums, self.squares,
             self.radii, self.scales, self.rate, self.table,
             **rows, **parts, **layers, **self.constants,
         )  # fmt: skip
-        launch(
+        kernels.launch(
             _normalise, grid, self.masters, self.weights, self.squares, self.radii, self.scales,
             self.norms, self.table, TF32=self.products.tf32, **rows, **layers,
         )  # fmt: skip
