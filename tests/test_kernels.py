@@ -8,6 +8,7 @@ and shows nothing of what a compiler makes of the kernels; one test compiles the
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,7 @@ def test_products_on_tensor_cores(precision, error):
         torch.testing.assert_close(a, b, rtol=error, atol=10 * error)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in matmul:RuntimeWarning")
 def test_what_is_not_a_number_stays_so():
     """A run that diverged must be seen to have."""
     shape, products = Shape(inputs=2, side=1, outputs=3), Products.of("tf32")
@@ -130,6 +132,18 @@ def test_tf32_has_the_nearest_number_of_ten_bits():
     unit = 2.0 ** (np.floor(np.log2(np.abs(numbers))) - 10)
     nearest = np.sign(numbers) * np.floor(np.abs(numbers) / unit + 0.5) * unit
     np.testing.assert_array_equal(found, nearest)
+
+
+def test_kernels_round_to_tf32_as_the_weights_are_rounded():
+    products = Products.of("tf32")
+    x = (1 + torch.arange(64, device=DEVICE) * 2.0**-13).view(1, 64, 1, 1, 1)  # halves, too
+    y = torch.empty_like(x)
+    one = torch.ones(1, 1, device=DEVICE)
+    kernels.forward(x, one, y, Shape(1, 1, 1), Products.of("float32"), SMALL, relu=True)
+    assert y.equal(x)
+    exact = replace(products, dot="ieee")  # of what is rounded, the store alone
+    kernels.forward(x, one, y, Shape(1, 1, 1), exact, SMALL, relu=True)
+    assert y.equal(products.factor(x))
 
 
 def test_activations_in_tf32_are_rounded_where_they_are_stored():

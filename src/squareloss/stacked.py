@@ -2,7 +2,7 @@
 """The training step of all replicates at once, in GPU kernels of its own.
 
 Nothing trains with it yet: `squareloss.benchmark_step` measures it beside the step of
-`squareloss.engine`, which `tests/test_kernels.py` holds it to. `squareloss.kernels` has the
+`squareloss.engine`, which `tests/test_stacked.py` holds it to. `squareloss.kernels` has the
 products, this the loss, the optimiser and the norms, of all layers and replicates in four kernels.
 
 What a replicate is made of stands in a row: of `masters`, `momentum` and `weights` (R, P), layer
