@@ -43,13 +43,13 @@ def error_over_noise(figure4: pd.DataFrame) -> pd.Series:
 
 
 def margin_regression(figure5: pd.DataFrame, weight_decay: float) -> dict[int, Regression]:
-    """Test accuracy over 1/rho across the starts, by replicate, as in Figure 5."""
+    """Test accuracy over 1/rho across the starts that fit, by replicate, as in Figure 5."""
     runs = where(figure5, weight_decay=weight_decay)
     several(runs, "init_scale")
     end = last_epoch(runs)
-    end = end[end["train_error"] == 0]
+    end = end.assign(inverse=(1 / end["rho"]).where(end["train_error"] == 0))
     return {
-        int(str(replicate)): regress(1 / rows["rho"], 1 - rows["test_error"])
+        int(str(replicate)): regress(rows["inverse"], 1 - rows["test_error"])
         for replicate, rows in end.groupby("replicate")
     }
 
@@ -91,8 +91,7 @@ def r_squared_difference(figure5: pd.DataFrame) -> pd.Series:
     zero, decay = ends(figure5, "weight_decay")
     with_decay, without = (margin_regression(figure5, wd) for wd in (decay, zero))
     return pd.Series(
-        {r: with_decay[r].r_squared - without[r].r_squared for r in with_decay if r in without},
-        dtype=float,
+        {r: with_decay[r].r_squared - without[r].r_squared for r in with_decay}, dtype=float
     )
 
 

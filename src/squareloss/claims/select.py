@@ -48,7 +48,8 @@ def fitted_at_end(table: pd.DataFrame, column: str, **run: Any) -> pd.Series:
 
 def fits(table: pd.DataFrame, values: pd.Series, **run: Any) -> pd.Series:
     """`values` by replicate, NaN for those of the run whose training error did not end at 0."""
-    return values.where(at_end(table, "train_error", **run) == 0)
+    error = at_end(table, "train_error", **run).sort_index()
+    return values.reindex(error.index).where(error == 0)
 
 
 def learnt(table: pd.DataFrame, values: pd.Series) -> pd.Series:

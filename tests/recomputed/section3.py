@@ -1,0 +1,252 @@
+"""Section 3: rho, its equilibrium, its course, and small networks at their end."""
+
+import math
+
+import numpy as np
+
+from recomputed import by_case, by_replicate, ends, fitted, last, learnt, only_if, run
+from recomputed.study import LARGE, MOST, NONE, SMALL, STARTS
+
+
+@by_case("eq5-flow")
+def order(gradientflow):
+    """Least squares through the logarithms of step and distance, by problem."""
+    slopes = []
+    for _, rows in gradientflow[gradientflow["method"] == "descent"].groupby("replicate"):
+        x, y = np.log(rows["step"]), np.log(rows["distance"])
+        slopes.append(((x - x.mean()) * y).sum() / ((x - x.mean()) ** 2).sum())
+    return slopes
+
+
+def courses(gradientflow):
+    """Each problem's course with momentum at each norm of its layers."""
+    momentum = gradientflow[gradientflow["method"] == "momentum"]
+    return [rows for _, rows in momentum.groupby(["replicate", "norms"])]
+
+
+@by_case("eq6-rho-dot")
+def eq6(gradientflow):
+    """Root mean square of the error over that of the prediction."""
+    return [
+        np.linalg.norm(rows["rho_dot_measured"] - rows["rho_dot_eq6"])
+        / np.linalg.norm(rows["rho_dot_eq6"])
+        for rows in courses(gradientflow)
+    ]
+
+
+@by_case("lemma4")
+def lemma4(gradientflow):
+    """Largest |L - (1 - rho (rho_dot / 2 + mu))|."""
+    return [
+        np.abs(
+            rows["loss"] - 1 + rows["rho"] * rows["rho_dot_measured"] / 2 + rows["rho"] * rows["mu"]
+        ).max()
+        for rows in courses(gradientflow)
+    ]
+
+
+def furthest_from_equilibrium(rows):
+    """rho (M + lambda_eff) / mu - 1, of the run with lambda > 0 in which it is furthest from 0."""
+    end = ends(rows[rows["weight_decay"] > 0])
+    errors = [row.rho * (row.M + row.lambda_eff) / row.mu - 1 for row in end.itertuples()]
+    return only_if(not any(map(math.isnan, errors)), max(errors, key=abs))
+
+
+@by_replicate("eq7-equilibrium")
+def equilibrium(figure3):
+    return furthest_from_equilibrium(figure3)
+
+
+@by_replicate("eq7-equilibrium-unit")
+def equilibrium_of_unit_norms(figure_unit):
+    return furthest_from_equilibrium(figure_unit)
+
+
+def gap(row):
+    """1 - (C - 1) rho mu."""
+    return 1 - (row["classes"] - 1) * row["rho"] * row["mu"]
+
+
+@by_replicate("lemma1-decay-costs")
+def cost_of_decay(figure3):
+    decay, zero = (last(figure3, weight_decay=wd, init_scale=SMALL) for wd in (MOST, NONE))
+    return only_if(fitted(decay, zero), abs(gap(decay)) - abs(gap(zero)))
+
+
+@by_replicate("rho-nonmonotone")
+def reversal(figure8):
+    """Rise from an earlier value, and fall from one, whichever is the smaller."""
+    rho = figure8["rho"].to_numpy()
+    changes = [later / rho[i] - 1 for i in range(len(rho)) for later in rho[i:]]
+    return only_if(fitted(last(figure8)), min(max(changes), -min(changes)))
+
+
+def apart(rows, decay, epoch):
+    """|log ratio of rho| of the extreme starts."""
+    rows = rows[(rows["weight_decay"] == decay) & (rows["epoch"] == epoch)]
+    rho = rows.set_index("init_scale")["rho"]
+    return abs(math.log(rho[LARGE]) - math.log(rho[SMALL]))
+
+
+def approach(rows):
+    """With lambda: the distance of the starts at the end over that at the start."""
+    ratio = apart(rows, MOST, rows["epoch"].max()) / apart(rows, MOST, 0)
+    return only_if(learnt(rows[rows["weight_decay"] == MOST]), ratio)
+
+
+@by_replicate("starts-meet")
+def meet(figure3):
+    return approach(figure3)
+
+
+@by_replicate("starts-meet-unit")
+def meet_with_unit_norms(figure_unit):
+    return approach(figure_unit)
+
+
+def further_apart(rows):
+    """Distance of the starts at the end without lambda less that with it."""
+    end = rows["epoch"].max()
+    return only_if(learnt(rows), apart(rows, NONE, end) - apart(rows, MOST, end))
+
+
+@by_replicate("starts-stay-apart")
+def stay_apart(figure3):
+    return further_apart(figure3)
+
+
+@by_replicate("starts-stay-apart-unit")
+def stay_apart_with_unit_norms(figure_unit):
+    return further_apart(figure_unit)
+
+
+@by_replicate("lazy")
+def lazy(figure5):
+    """Without lambda, where the smallest start is 0.5."""
+    large, small = (last(figure5, weight_decay=NONE, init_scale=s) for s in (LARGE, 0.5))
+    return only_if(fitted(large, small), large["distance"] - small["distance"])
+
+
+@by_case("lemma5")
+def lemma5(figure5):
+    end = ends(figure5[figure5["weight_decay"] == NONE])
+    aligned = (end["train_error"] == 0) & (end["lemma5_alignment"] > 0.99)
+    return [*end.loc[aligned, "lemma5_change"], *[math.nan] * (~aligned).sum()]
+
+
+def share_of_falls(rows, column, given):
+    """Epochs in which a column falls, of those that `given` is true of, by interval."""
+    among = fallen = 0
+    steps = zip(rows.iloc[:-1].itertuples(), rows.iloc[1:].itertuples(), strict=True)
+    for before, after in steps:
+        if given(before, after):
+            among += after.epoch - before.epoch
+            fallen += (getattr(after, column) < getattr(before, column)) * (
+                after.epoch - before.epoch
+            )
+    return only_if(fitted(last(rows)), fallen / among if among else math.nan)
+
+
+@by_replicate("mu-rises-as-rho-falls")
+def mu_falls(figure8):
+    return share_of_falls(figure8, "mu", lambda before, after: after.rho < before.rho)
+
+
+@by_replicate("rho-falls-briefly")
+def rho_falls(figure8):
+    return share_of_falls(figure8, "rho", lambda before, after: True)
+
+
+def since_fitted(rows):
+    """Of lambda > 0 from the smaller start: the first row without training error, and the last."""
+    rows = run(rows, weight_decay=MOST, init_scale=SMALL)
+    without_error = rows[rows["train_error"] == 0]
+    if not fitted(rows.iloc[-1]):
+        return None
+    return without_error.iloc[0], rows.iloc[-1]
+
+
+@by_replicate("mu-rises")
+def rise_of_mu(figure3):
+    found = since_fitted(figure3)
+    return found[1]["mu"] / found[0]["mu"] if found else math.nan
+
+
+@by_replicate("sigma-falls")
+def fall_of_sigma(figure3):
+    found = since_fitted(figure3)
+    return found[1]["margin_sd"] / found[0]["margin_sd"] if found else math.nan
+
+
+@by_replicate("large-margins-shrink")
+def largest_margin(figure3):
+    rows = run(figure3, weight_decay=MOST, init_scale=SMALL)
+    margins = rows["max_margin"].to_numpy()
+    return only_if(fitted(rows.iloc[-1]), margins[-1] / np.nanmax(margins))
+
+
+@by_replicate("sigma-lowers-the-loss")
+def share_of_sigma(figure3):
+    """Of the decrease of (1 - rho mu)^2 + rho^2 sigma^2."""
+    if not (found := since_fitted(figure3)):
+        return math.nan
+    spread = [row["rho"] ** 2 * row["margin_sd"] ** 2 for row in found]
+    mean = [(1 - row["rho"] * row["mu"]) ** 2 for row in found]
+    fall = spread[0] - spread[1]
+    return fall / (fall + mean[0] - mean[1])
+
+
+@by_replicate("decay-matters-late")
+def late_effect(figure3):
+    """The data are fitted when both runs of the smaller start are."""
+    decay, zero = (run(figure3, weight_decay=wd, init_scale=SMALL) for wd in (MOST, NONE))
+    if not fitted(decay.iloc[-1], zero.iloc[-1]):
+        return math.nan
+    both = max(rows.loc[rows["train_error"] == 0, "epoch"].iloc[0] for rows in (decay, zero))
+
+    def effect(epoch):
+        rho = [rows.loc[rows["epoch"] == epoch, "rho"].item() for rows in (decay, zero)]
+        return abs(math.log(rho[0] / rho[1]))
+
+    return effect(figure3["epoch"].max()) - effect(both)
+
+
+@by_replicate("rho-mu-below-one")
+def positive_gap(figure8):
+    return only_if(fitted(last(figure8)), gap(last(figure8)))
+
+
+@by_replicate("quasi-interpolates")
+def small_gap(figure8):
+    return only_if(fitted(last(figure8)), abs(gap(last(figure8))))
+
+
+@by_replicate("residuals-equal")
+def residuals(figure8):
+    """sd of rho fbar_n over the size of the mean gap."""
+    end = last(figure8)
+    return only_if(fitted(end), end["rho"] * end["margin_sd"] / abs(gap(end)))
+
+
+def median_over_starts(rows, column):
+    """With lambda > 0, of the starts that fit."""
+    end = [last(rows, weight_decay=MOST, init_scale=start) for start in STARTS]
+    values = [row[column] for row in end if fitted(row)]
+    return np.median(values) if values else math.nan
+
+
+@by_replicate("margins-gaussian-skewness")
+def skewness(figure10):
+    return median_over_starts(figure10, "margin_skewness")
+
+
+@by_replicate("margins-gaussian-kurtosis")
+def kurtosis(figure10):
+    return median_over_starts(figure10, "margin_kurtosis")
+
+
+@by_replicate("rank-falls-cnn")
+def rank_of_the_papers_network(figure3):
+    rows = run(figure3, weight_decay=MOST, init_scale=SMALL)
+    ranks = rows["stable_rank"].to_numpy()
+    return only_if(fitted(rows.iloc[-1]), ranks[-1] / ranks[0])

@@ -1,0 +1,162 @@
+"""Sections 6 and 7: rank, SGD's noise, and comparisons of starts, normalisations and losses."""
+
+import math
+
+import numpy as np
+
+from recomputed import by_case, by_replicate, correlation, ends, fitted, last, only_if, run
+from recomputed.study import BATCHES, LARGE, LAYERS, MOST, NONE, RATES, RUN, SMALL
+
+MIDDLE = {"weight_decay": MOST, "batch_size": BATCHES[1], "learning_rate": RATES[1]}
+
+
+def change(rows, name, high, low, **others):
+    """Rank of one run less that of another, which differ in one setting, to nine digits."""
+    settings = MIDDLE | others
+    a, b = (last(rows, **(settings | {name: value})) for value in (high, low))
+    learnt = a["train_error"] < 0.05 and b["train_error"] < 0.05
+    return only_if(learnt, round(a["rank_1e-2"] - b["rank_1e-2"], 9))
+
+
+@by_replicate("rank-batch")
+def over_batches(figure_lowrank):
+    return change(figure_lowrank, "batch_size", BATCHES[-1], BATCHES[0])
+
+
+@by_replicate("rank-learning-rate")
+def over_rates(figure_lowrank):
+    return change(figure_lowrank, "learning_rate", RATES[-1], RATES[0])
+
+
+@by_replicate("rank-weight-decay")
+def over_lambdas(figure_lowrank):
+    return change(figure_lowrank, "weight_decay", MOST, NONE)
+
+
+@by_replicate("rank-control")
+def control(figure_lowrank):
+    """Change over batches with lambda less that without."""
+    decay, zero = (
+        change(figure_lowrank, "batch_size", BATCHES[-1], BATCHES[0], weight_decay=wd)
+        for wd in (MOST, NONE)
+    )
+    return decay - zero
+
+
+@by_case("lemma8-rank-one")
+def second_value(minibatch):
+    return minibatch["second_singular_value"]
+
+
+@by_case("lemma8-no-equilibrium")
+def no_equilibrium(minibatch):
+    """Least difference over the layers of rank 3 and more with lambda."""
+    found = []
+    for _, rows in minibatch.groupby("replicate"):
+        decay, zero = (rows[rows["weight_decay"] == wd].set_index("layer") for wd in (0.01, 0.0))
+        layers = [layer for layer in decay.index if decay.loc[layer, "rank"] >= 3]
+        speeds = [
+            decay.loc[layer, "max_sample_speed"] - zero.loc[layer, "max_sample_speed"]
+            for layer in layers
+        ]
+        found.append(min(speeds) if speeds else math.nan)
+    return found
+
+
+@by_case("eq53-bound")
+def speeds(minibatch):
+    return [row.full_speed / row.mean_sample_speed for row in minibatch.itertuples()]
+
+
+@by_replicate("eq53-rank")
+def updates_and_rank(figure_lowrank, figure_lowrank_layers):
+    """Mean over the runs with lambda that have learnt, of the layers before the last."""
+    found = []
+    at_end = ends(figure_lowrank).set_index(RUN)
+    for point, rows in figure_lowrank_layers.groupby(RUN):
+        end = at_end.loc[point]
+        if point[RUN.index("weight_decay")] > 0 and end["train_error"] < 0.05:
+            layers = rows[(rows["epoch"] == end["epoch"]) & (rows["layer"] < LAYERS)]
+            found.append(correlation(layers["step_norm"].rank(), layers["stable_rank"].rank()))
+    return round(np.mean(found), 12) if found else math.nan
+
+
+def at_ends(rows, column):
+    """A column at the end of SGD with lambda and without, of replicates that fit in both."""
+    decay, zero = (last(rows, optimizer="sgd", weight_decay=wd) for wd in (MOST, NONE))
+    return only_if(fitted(decay, zero), decay[column] - zero[column])
+
+
+@by_replicate("noise-of-decay")
+def noise_of_weights(figure_sgdnoise):
+    return at_ends(figure_sgdnoise, "update_norm")
+
+
+@by_replicate("noise-margins")
+def noise_of_margins(figure_sgdnoise):
+    return at_ends(figure_sgdnoise, "margin_spread")
+
+
+@by_replicate("noise-levels-off")
+def slope_of_noise(figure_sgdnoise):
+    """Between the last two snapshots of SGD with lambda."""
+    rows = run(figure_sgdnoise, optimizer="sgd", weight_decay=MOST)
+    if not fitted(rows.iloc[-1]):
+        return math.nan
+    a, b = rows[rows["update_norm"].notna()].tail(2).to_dict("records")
+    return math.log(b["update_norm"] / a["update_norm"]) / math.log(b["epoch"] / a["epoch"])
+
+
+@by_replicate("noise-vanishes")
+def ratio_to_largest(figure_sgdnoise):
+    rows = run(figure_sgdnoise, optimizer="sgd", weight_decay=NONE)
+    norms = rows["update_norm"].to_numpy()
+    return norms[-1] / np.nanmax(norms) if fitted(rows.iloc[-1]) else math.nan
+
+
+@by_replicate("noise-margins-vanish")
+def spread_without_decay(figure_sgdnoise):
+    end = last(figure_sgdnoise, optimizer="sgd", weight_decay=NONE)
+    return only_if(fitted(end), end["margin_spread"])
+
+
+@by_replicate("noise-absent-in-gd")
+def descent_over_sgd(figure_sgdnoise):
+    """An epoch of SGD is four steps: 100 images in batches of 32."""
+    gd, sgd = (last(figure_sgdnoise, optimizer=name, weight_decay=MOST) for name in ("gd", "sgd"))
+    return only_if(fitted(gd, sgd), 4 * gd["update_norm"] / sgd["update_norm"])
+
+
+@by_replicate("start-replaces-decay")
+def start_against_decay(figure5):
+    """From the smallest start that both have."""
+    zero, decay = (last(figure5, weight_decay=wd, init_scale=SMALL) for wd in (NONE, MOST))
+    return only_if(fitted(zero, decay), math.log(zero["rho"]) - math.log(decay["rho"]))
+
+
+@by_replicate("small-start-helps")
+def harm_of_large_start(figure5):
+    """Without lambda, where the smallest start is 0.5."""
+    large, small = (last(figure5, weight_decay=NONE, init_scale=s) for s in (LARGE, 0.5))
+    return only_if(fitted(large, small), large["test_error"] - small["test_error"])
+
+
+def less(rows, setting, one, other):
+    """Test error with one value of a setting less that with another."""
+    a, b = (last(rows, **{setting: value}) for value in (one, other))
+    return only_if(fitted(a, b), a["test_error"] - b["test_error"])
+
+
+@by_replicate("bn-better-than-wn")
+def weight_norm(figure_normalization):
+    return less(figure_normalization, "normalization", "wn", "bn")
+
+
+@by_replicate("bn-better-than-lm")
+def lagrange(figure_normalization):
+    return less(figure_normalization, "normalization", "lm", "bn")
+
+
+@by_replicate("square-loss-as-good")
+def cross_entropy(figure_loss):
+    return less(figure_loss, "loss", "cross_entropy", "square")
