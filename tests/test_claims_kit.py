@@ -196,7 +196,7 @@ def test_the_terminal_says_what_was_found_and_names_the_undecided(shown):
 
 ROW = {
     **{"values": "[1.0, null, 2.0, 3.0, 4.0]", "median": 2.5, "low": 1.5, "high": 3.5},
-    **{"side": ">", "threshold": 2.0},
+    **{"side": ">", "threshold": 2.0, "control_median": math.nan},
 }
 
 

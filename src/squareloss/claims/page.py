@@ -8,6 +8,7 @@ folded below it, with links to the figures of its experiments.
 
 import json
 import math
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -77,7 +78,7 @@ filter();
 
 def section(place: str) -> str:
     """The section of a place, or the place itself: "Section 3.5, Figure 3" -> "Section 3"."""
-    first = place.split(",")[0]
+    first = re.split("[,;:]", place)[0]
     return first.split(".")[0] if first.startswith("Section") else first
 
 

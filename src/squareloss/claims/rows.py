@@ -96,7 +96,7 @@ def beyond(claim: Claim, found: Measured) -> tuple[int, int]:
     return int(further), len(pairs)
 
 
-def evaluate(claim: Claim, found: Measured) -> dict[str, Any]:
+def row_of(claim: Claim, found: Measured) -> dict[str, Any]:
     """One row of the table of claims, without the corrected p-values and the verdict."""
     row: dict[str, Any] = {
         "claim": claim.name,

@@ -114,7 +114,7 @@ def verdict(claim: Claim, row: Mapping[Hashable, Any], tests: int) -> tuple[str,
 
 
 def decide(claims: Sequence[Claim], rows: pd.DataFrame, tests: int) -> pd.DataFrame:
-    """The rows of `evaluate` with corrected p-values and verdicts, in a family of so many tests."""
+    """The rows of `row_of` with corrected p-values and verdicts, in a family of so many tests."""
     table = rows.copy()
     p = table[[f"p_{side}" for side in SIDES]].to_numpy(dtype=np.float64)
     tested = np.isfinite(p)

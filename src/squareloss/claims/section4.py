@@ -98,7 +98,7 @@ def r_squared_difference(figure5: pd.DataFrame) -> pd.Series:
 def chance_to_explain(figure5: pd.DataFrame) -> pd.Series:
     """What two columns of noise would explain of as many test errors, by expectation."""
     end = last_epoch(figure5)
-    fitted = end[end["train_error"] == 0].groupby("replicate").size()
+    fitted = (end["train_error"] == 0).groupby(end["replicate"]).sum()
     return (2 / (fitted - 1)).where(fitted >= 5)
 
 

@@ -68,7 +68,7 @@ def margins_shape(name: str, column: str, within: float, because: str) -> None:
         quantity=f"{name} of the margins at the end, median over the starts",
     )
     def moment(figure10: pd.DataFrame) -> pd.Series:
-        return of_starts(figure10, column, decay=True).median(axis=1, skipna=False)
+        return of_starts(figure10, column, decay=True).median(axis=1)
 
 
 margins_shape("skewness", "margin_skewness", 0.5, "an exponential law has 2")

@@ -25,8 +25,8 @@ def log_ratio(figure5: pd.DataFrame, which: int) -> pd.Series:
     without = fitted_at_end(figure5, "rho", weight_decay=zero, init_scale=both[which])
     with_decay = fitted_at_end(figure5, "rho", weight_decay=decay, init_scale=both[0])
     start = where(figure5, weight_decay=zero, init_scale=both[0], epoch=0)
-    small = start.set_index("replicate")["rho"] < SMALL * with_decay
-    return (without / with_decay).map(np.log).where(small)
+    rise = start.set_index("replicate")["rho"] / with_decay
+    return (without / with_decay).map(np.log).where((rise < SMALL).reindex(without.index))
 
 
 @claim(

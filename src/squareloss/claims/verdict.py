@@ -26,10 +26,15 @@ import pandas as pd
 
 from squareloss.claims import statistics
 from squareloss.claims.claim import Claim, Tables
-from squareloss.claims.rows import SIDES, Measured, evaluate, half_way, measure
+from squareloss.claims.rows import SIDES, Measured, counts, half_way, measure, row_of
 from squareloss.claims.rule import ALPHA, FAMILY, decide, fewest, verdict
 
-__all__ = ["ALPHA", "FAMILY", "fewest", "half_way", "judge", "steady"]
+__all__ = ["ALPHA", "FAMILY", "counts", "evaluate", "fewest", "half_way", "judge", "steady"]
+
+
+def evaluate(claim: Claim, tables: Tables) -> dict[str, Any]:
+    """One row of the table of claims, without the corrected p-values and the verdict."""
+    return row_of(claim, measure(claim, tables))
 
 
 def scaled(claim: Claim, factor: float) -> dict[str, Claim]:
@@ -66,7 +71,7 @@ def turns(claims: Sequence[Claim], found: Sequence[Measured], table: pd.DataFram
         for name, factor in (("x 1/2", 0.5), ("x 2", 2.0)):
             for what, variant in scaled(claim, factor).items() if table.loc[i, "measured"] else ():
                 tried += 1
-                row = evaluate(variant, measured)
+                row = row_of(variant, measured)
                 changed = p.copy()
                 changed.loc[i] = [row[f"p_{side}"] for side in SIDES]
                 after = alone(variant, row, changed.to_numpy(dtype=np.float64), i, FAMILY)
@@ -86,7 +91,7 @@ def judge(claims: list[Claim], tables: Tables, tests: int = FAMILY) -> pd.DataFr
         raise ValueError(f"the claims take more than {tests} tests: raise FAMILY, and say why")
     found = [measure(claim, tables) for claim in claims]
     rows = pd.DataFrame(
-        [evaluate(claim, measured) for claim, measured in zip(claims, found, strict=True)]
+        [row_of(claim, measured) for claim, measured in zip(claims, found, strict=True)]
     )
     table = decide(claims, rows, tests)
     table["robust"] = turns(claims, found, table)
