@@ -542,10 +542,7 @@ CASES = {
         for name in ("printed", "counted")
     },
     "closer-than-classical": [
-        {
-            key: with_bounds(9.0, 1).assign(**dict.fromkeys(section4_bounds.NORM_BOUNDS, v))
-            for key in ("figure6", "figure7")
-        }
+        {"figure6": with_bounds(9.0, 1).assign(**dict.fromkeys(section4_bounds.NORM_BOUNDS, v))}
         for v in (10.0, 2.0)
     ],
     "theorem4": [{"tree": problems(complexity=c)} for c in (2.3, 2.45)],  # bound 5, coarse 0.1

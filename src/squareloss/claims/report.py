@@ -98,7 +98,7 @@ def measured(row: Mapping[Hashable, Any]) -> str:
 
 def unit(row: Mapping[Hashable, Any]) -> str:
     """What was counted."""
-    return "cases" if row["test"] in ("every", "check") else "replicates"
+    return {"replicates": "replicates", "number": "values"}.get(row["test"], "cases")
 
 
 def claimed(row: Mapping[Hashable, Any]) -> str:
