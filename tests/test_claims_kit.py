@@ -1,23 +1,17 @@
-"""What all claims share: picking runs, counting replicates, and how a verdict is shown."""
+"""What all claims share: picking runs, counting replicates, and whether a limit still moves."""
 
 import math
-import re
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_claims import claim
 from recomputed.study import over, trained
 
-from squareloss.claims import page, report, select
+from squareloss.claims import select
 from squareloss.claims.claim import Claim, UnsuitableError
-from squareloss.claims.verdict import counts, evaluate, judge
-
-
-def claim(values, side=">", threshold=0.0, test="replicates", name="c", **rest):
-    """A claim whose measured values are these; it reads the table t."""
-    values = pd.Series(values, dtype=float)
-    return Claim(name, "p", "s", "q", side, threshold, "b", lambda t: values, test, **rest)
+from squareloss.claims.verdict import counts, evaluate, judge, moving
 
 
 def row_of(values, **options):
@@ -60,6 +54,17 @@ def test_one_run_is_one_and_ends_are_two():
     assert select.ends(rows, "n_train") == (100, 200)
     with pytest.raises(UnsuitableError, match="runs that differ in batch_size"):
         select.ends(rows, "batch_size")
+
+
+def test_a_trend_takes_three_values_and_a_comparison_one_setting():
+    rows = pd.concat([ending([0]).assign(n_train=n) for n in (100, 200)])
+    with pytest.raises(UnsuitableError, match="three values of n_train"):
+        select.trend(rows, "n_train", "rho")
+    other = rows.assign(loss="cross_entropy")
+    pair = pd.concat([rows, other])
+    assert select.comparable(pair, "loss") is pair
+    with pytest.raises(UnsuitableError, match="differ in loss alone, and not in optimizer"):
+        select.comparable(pd.concat([rows, other.assign(optimizer="gd")]), "loss")
 
 
 def test_equal_values_have_no_trend():
@@ -121,141 +126,28 @@ def test_a_limit_that_covered_a_tenth_of_the_way_may_arrive(half, why):
     assert row["verdict"] == ("not decided" if why else "contradicted")
 
 
-@pytest.fixture(scope="module")
-def shown():
-    """A table with each verdict, the statements and the checks mixed."""
-    small = {"negligible": 0.5, "negligible_because": "b"}
-    wide = np.linspace(2, 3.5, 16)
-    claims = [
-        claim([1.0] * 3, name="few"),
-        claim([-1.0, 1.0] * 8, name="open"),
-        claim([0.5, 2.0, -1.0], test="check", name="broken"),
-        claim([0.5, 2.0], test="check", name="sound"),
-        claim(wide, threshold=1, name="yes"),
-        claim(-wide, name="no"),
-        claim([0.1, -0.1] * 8, name="none", **small),
-        claim([3.0, 5.0, 9.0], side="<", threshold=10, test="every", name="all"),
-    ]
-    return judge(claims, {"t": pd.DataFrame()})
+@pytest.mark.parametrize(
+    ("half", "end", "moves"),
+    [
+        (-1.0, -0.95, False),  # on the wrong side, not a tenth of the way
+        (-1.0, -0.85, True),
+        (-1.0, -1.5, False),
+        (math.nan, -1.0, True),  # not known
+        (1.0, 0.95, False),  # on the claimed side, by the same measure
+        (1.0, 0.85, True),
+        (0.1, 1.0, False),
+        (math.nan, 1.0, True),
+    ],
+)
+def test_whether_a_limit_still_moves(half, end, moves):
+    """The distance from the threshold at half of training and at the end; claimed is above it."""
+    assert moving(claim([]), half, end) == moves
+    assert moving(claim([], side="<"), -half, -end) == moves
+    within = claim([], side="within", threshold=2.0)
+    assert moving(within, 2 - half, 2 - end) == moves
+    assert moving(within, half - 2, end - 2) == moves
 
 
-def test_statements_and_checks_are_apart_and_the_undecided_last(shown):
-    found = report.kinds(shown)
-    assert list(found["statements"]["claim"]) == ["yes", "no", "none", "all", "few", "open"]
-    assert list(found["checks of the implementation"]["claim"]) == ["broken", "sound"]
-    assert report.counts(shown) == (
-        "6 statements: 2 supported, 1 contradicted, 1 no such effect, 2 not decided. "
-        "2 checks of the implementation: 1 passed, 1 failed."
-    )
-
-
-def test_a_readable_row_has_the_numbers_in_their_places(shown):
-    rows = report.readable(shown).set_index("claim")
-    measured = rows["median [95%], or worst"]
-    # Between the 4th smallest and the 4th largest of 16 from 2 to 3.5 in steps of 0.1.
-    assert measured["yes"] == "2.75 [2.3, 3.2]"
-    assert (measured["broken"], measured["all"], measured["few"]) == (
-        "-1 (worst)",
-        "9 (worst)",
-        "1",
-    )
-    assert rows.loc["yes", "claimed"] == "> 1"
-    assert rows.loc["yes", "n"] == "16 replicates"
-    assert rows.loc["all", "n"] == "3 cases"
-    # 2^-16 in a family of 192; the two claims that are as clear take 191 and 190.
-    assert rows.loc["yes", "p for (Holm)"] == "1.5e-05 (0.0029)"
-    assert rows.loc["yes", "p against (Holm)"] == "1 (1)"
-    assert rows.loc["no", "p against (Holm)"] == "1.5e-05 (0.0029)"
-    assert rows.loc["no", "p for (Holm)"] == "1 (1)"
-    assert rows.loc["none", "p no effect (Holm)"] == "1.5e-05 (0.0029)"
-    assert rows.loc["yes", "p no effect (Holm)"] == ""
-    marks = rows["verdict"].to_dict()
-    assert marks == {
-        **{"few": "? not decided", "open": "? not decided", "broken": "✘ failed"},
-        **{"sound": "✔ passed", "yes": "✔ supported", "no": "✘ contradicted"},
-        **{"none": "≈ no such effect", "all": "✔ supported"},
-    }
-
-
-def test_the_terminal_says_what_was_found_and_names_the_undecided(shown):
-    lines = report.plain(shown).splitlines()
-    found = [line.split()[1:] for line in lines if line.startswith(tuple("  " + m for m in "✔✘≈"))]
-    assert [" ".join(words).partition(" (")[0] for words in found] == [
-        "supported yes 2.75 [2.3, 3.2]",
-        "contradicted no -2.75 [-3.2, -2.3]",
-        "no such effect none 0 [-0.1, 0.1]",
-        "supported all 9",
-        "failed broken -1",
-        "passed sound 0.5",
-    ]
-    text = "\n".join(lines)
-    assert "  ? not decided, too few replicates: 1\n      few\n" in text
-    assert "  ? not decided, inconclusive: 1\n      open\n" in text
-    assert "too small to decide 1 of the statements" in text
-
-
-ROW = {
-    **{"values": "[1.0, null, 2.0, 3.0, 4.0]", "median": 2.5, "low": 1.5, "high": 3.5},
-    **{"side": ">", "threshold": 2.0, "control_median": math.nan},
-}
-
-
-def at(value, low=1.0, high=4.0):
-    """Where a value is drawn: between 8 pixels and 220 - 8."""
-    return pytest.approx(8 + (value - low) / (high - low) * 204, abs=0.06)
-
-
-def drawn(row):
-    """Numbers in a claim's plot: dots, lines at thresholds, the shade, the interval, the median."""
-    svg = page.plot(row)
-
-    def numbers(pattern):
-        return [tuple(map(float, match)) for match in re.findall(pattern, svg)]
-
-    number = r"(-?[\d.]+)"
-    return {
-        "dots": [x for x, _ in numbers(rf'<circle cx="{number}" cy="{number}"')],
-        "limits": [x for x, _ in numbers(rf'<line x1="{number}" x2="{number}" y2=')],
-        "shade": numbers(rf'<rect x="{number}" width="{number}"'),
-        "interval": numbers(rf'<line x1="{number}" x2="{number}" y1="26"'),
-        "median": [float(x) for x in re.findall(rf'd="M{number} 21v10"', svg)],
-    }
-
-
-def test_a_plot_has_its_marks_where_the_numbers_are():
-    found = drawn(ROW)
-    assert found["dots"] == [at(value) for value in (1, 2, 3, 4)]
-    assert found["limits"] == [at(2)]
-    [(left, width)] = found["shade"]
-    assert (left, left + width) == (at(2), pytest.approx(220, abs=0.1))
-    assert found["interval"] == [(at(1.5), at(3.5))]
-    assert found["median"] == [at(2.5)]
-    [(left, width)] = drawn(ROW | {"side": "<"})["shade"]
-    assert (left, left + width) == (0, at(2))
-    assert "4 values from 1 to 4" in page.plot(ROW)
-    assert drawn(ROW | {"low": math.nan, "high": math.nan})["interval"] == []
-
-
-def test_a_plot_of_a_claim_around_0_has_both_limits():
-    found = drawn(ROW | {"side": "within"})
-    assert found["limits"] == [at(-2, low=-2), at(2, low=-2)]
-    [(left, width)] = found["shade"]
-    assert (left, left + width) == (at(-2, low=-2), at(2, low=-2))
-
-
-def test_a_line_of_the_page_sorts_by_the_distance_and_links_its_figures(shown):
-    row = shown.set_index("claim", drop=False).loc["yes"].to_dict()
-    line = page.line(
-        row | {"tables": "figure3, settled"}, "m", {"for": "0.1", "against": ""}, ["figure3"]
-    )
-    assert 'data-measured="1.75"' in line  # 2.75 is claimed above 1
-    assert '<a href="../figures/figure3.png">figure3</a>' in line
-    assert "settled.png" not in line
-    assert "<dd>for 0.1</dd>" in line
-
-
-def test_sections_are_those_of_the_paper():
-    assert page.section("Section 3.5, Figure 3") == "Section 3"
-    assert page.section("Sections 3.1 and 6.2") == "Sections 3"
-    assert page.section("Galanti et al. 2022, for Section 6.1") == "Galanti et al. 2022"
-    assert page.section("Eq. 7") == "Eq. 7"
+def test_what_is_measured_names_the_premise():
+    assert claim([], premise="zero training error").measured == "q; only with zero training error"
+    assert claim([]).measured == "q"

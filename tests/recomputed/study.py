@@ -130,9 +130,9 @@ def flow(seed):
     points = over(replicate=range(3), method=("flow", "descent"), step=(0.2, 0.1, 0.05, 0.02))
     points += over(replicate=range(3), method=["momentum"], norms=(1.0, 1.5), time=range(6))
     rows = pd.DataFrame(points)
-    for name in ("distance", "rho", "mu", "loss"):
+    for name in ("distance", "rho", "mu"):
         rows[name] = rng.lognormal(0, 0.5, len(rows))
-    for name in ("rho_dot_measured", "rho_dot_eq6"):
+    for name in ("rho_dot_measured", "rho_dot_eq6", "loss"):
         rows[name] = 3 * rng.normal(size=len(rows))
     return rows.sample(frac=1, random_state=seed)
 

@@ -27,9 +27,19 @@ import pandas as pd
 from squareloss.claims import statistics
 from squareloss.claims.claim import Claim, Tables
 from squareloss.claims.rows import SIDES, Measured, counts, half_way, measure, row_of
-from squareloss.claims.rule import ALPHA, FAMILY, decide, fewest, verdict
+from squareloss.claims.rule import ALPHA, FAMILY, decide, fewest, moving, verdict
 
-__all__ = ["ALPHA", "FAMILY", "counts", "evaluate", "fewest", "half_way", "judge", "steady"]
+__all__ = [
+    "ALPHA",
+    "FAMILY",
+    "counts",
+    "evaluate",
+    "fewest",
+    "half_way",
+    "judge",
+    "moving",
+    "steady",
+]
 
 
 def evaluate(claim: Claim, tables: Tables) -> dict[str, Any]:
