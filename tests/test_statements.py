@@ -1,5 +1,8 @@
 """The list of what the paper states, and what each claim says of it."""
 
+import re
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -24,6 +27,13 @@ def test_every_name_in_the_list_is_that_of_a_claim_or_a_figure():
 def test_every_figure_of_the_paper_is_in_the_list():
     drawn = {f"figure{number}" for number in range(2, 11)}  # the first explains a notation
     assert drawn - NAMED == set()
+
+
+def test_the_files_that_remarks_name_are_there():
+    root = Path(__file__).parents[1]
+    named = {name for s in LISTED for name in re.findall(r"[\w/]+\.(?:py|yaml|md)", s.remark)}
+    assert "tests/test_small.py" in named
+    assert all((root / name).exists() or (root / "docs" / name).exists() for name in named)
 
 
 def test_a_statement_without_answer_or_remark_is_refused():

@@ -160,13 +160,13 @@ def collapse(suffix: str, place: str, of_run: Callable[[Measure], Measure], bina
 
 collapse(
     "binary",
-    "Section 5, conditions NC1 to NC4; Section 5.1, Theorem 5; Figure 9",
+    "Section 5.2, paragraph 1, on Figure 9; Figure 9, caption; Section 5, conditions NC1 to NC4",
     of_figure9,
     binary=True,
 )
 collapse(
     "multiclass",
-    "Section 5, conditions NC1 to NC4; Section 5.2, Theorem 6",
+    "Section 1, contributions; Section 5.2, Theorem 6; Section 5, conditions NC1 to NC4",
     of_ten_classes,
     binary=False,
 )

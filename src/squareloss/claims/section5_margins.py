@@ -91,7 +91,8 @@ def range_of_margins(table: pd.DataFrame, decay: bool) -> pd.Series:
     control="the same with lambda = 0, Figure 10 right",
     controlled=lambda figure10: range_of_margins(figure10, decay=False),
     below=0.1,
-    because="a tenth: the paper's spread of 1e-4 is a fiftieth to a twentieth of its margins",
+    because="a tenth: the paper's spread of 1e-4 is a fiftieth to a twentieth of its margins. One"
+    " value is read as that of all starts, which the caption sets against a range without decay",
     premise=FITTED,
     limit=True,
 )

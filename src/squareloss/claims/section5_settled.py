@@ -139,11 +139,12 @@ for name, statement, column, says, test in [
     rest = {"no_control": BEFORE[name]} if test == "every" else {}
     claim_of_settled(
         f"{name}-settled",
-        "Section 5.1, Theorem 5",
+        "Section 5.1, Lemma 6 with Theorem 5; Section 5.2, first remark",
         statement,
         column,
         f"{column} at a critical point, lambda > 0",
-        says=f"At points of convergence with symmetric quasi-interpolation: {says}",
+        says="Symmetric quasi-interpolation holds at convergence without any assumption, and Neural"
+        f" Collapse follows from it. {says}",
         test=test,
         below=EXACT,
         because=EXACTLY,
