@@ -83,7 +83,7 @@ def rho_falls(figure8: pd.DataFrame) -> pd.Series:
     "lambda > 0: mu increases after the data are fitted",
     says=FIGURE3
     + " lambda > 0 is expected to pull towards the least rho, which is the largest mu.",
-    control="the same with lambda = 0. (Before the fit mu rises from about 0 in any training.)",
+    control="the same with lambda = 0; before the fit mu rises from about 0 in any training",
     controlled=lambda figure3: growth(of_start(figure3, decay=False), "mu"),
     above=1,
     given=True,

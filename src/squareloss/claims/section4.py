@@ -8,7 +8,7 @@ from squareloss.claims.select import ends, several, trend, where
 from squareloss.regression import Regression, regress
 from squareloss.tables.runs import last_epoch
 
-RELATION = "the share of random labels itself: 0 if it did not matter"
+RELATION = "smaller shares, down to true labels: without an effect the correlation is 0"
 
 
 @claim(
@@ -60,7 +60,7 @@ def margin_regression(figure5: pd.DataFrame, weight_decay: float) -> dict[int, R
     "lambda > 0: accuracy falls with 1/rho over the starts (slope -18.968 in the paper)",
     says="With weight decay mean test accuracy falls as 1/rho rises over four initialisations: R^2"
     " 0.94, p 0.031, slope -18.968. The significance of the effect is unclear.",
-    control="another start: 0 if 1/rho did not matter",
+    control="the other starts: if 1/rho did not matter the slope would be 0",
     below=0,
     because="no relation is 0",
     premise=FITTED,
