@@ -2,8 +2,8 @@
 
 A row a claim, with what the paper says. Its small plot has a dot for each replicate (or case), a
 red line at the threshold, a shade on the claimed side, a bar over the interval of the median, and
-an open diamond at the control's median. What is measured, why the threshold, and what decided are
-folded below it, with links to the figures of its experiments.
+an open diamond at the control's median, or at the edge on its side. What is measured, why the
+threshold, and what decided are folded below it, with links to the figures of its experiments.
 """
 
 import json
@@ -91,8 +91,12 @@ def plot(row: Row) -> str:
     limits = {"within": [-threshold, threshold], "": []}.get(row["side"], [threshold])
     interval = [row["low"], row["high"]] if not math.isnan(row["low"]) else []
     control = [] if math.isnan(row["control_median"]) else [row["control_median"]]
-    every = [*values, *limits, *interval, *control]
+    every = [*values, *limits, *interval]
     low, high = min(every), max(every)
+    span = high - low or abs(high) or 1.0
+    # A control that is far off stands at the edge, where it leaves the values their place.
+    control = [min(max(value, low - span), high + span) for value in control]
+    low, high = min([low, *control]), max([high, *control])
     span = high - low or abs(high) or 1.0
 
     def x(value: float) -> float:
