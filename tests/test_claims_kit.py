@@ -133,10 +133,10 @@ def test_a_limit_that_covered_a_tenth_of_the_way_may_arrive(half, why):
         (-1.0, -0.85, True),
         (-1.0, -1.5, False),
         (math.nan, -1.0, True),  # not known
-        (1.0, 0.6, False),  # on the claimed side: 0.2 after as long again
-        (1.0, 0.4, True),
+        (1.0, 0.95, False),  # on the claimed side, by the same measure
+        (1.0, 0.85, True),
         (0.1, 1.0, False),
-        (math.nan, 1.0, False),
+        (math.nan, 1.0, True),
     ],
 )
 def test_whether_a_limit_still_moves(half, end, moves):

@@ -14,10 +14,12 @@ from squareloss.claims import report
 from squareloss.claims.verdict import evaluate
 
 CLAIMS = {claim.name: claim for claim in report.CLAIMS}
+CONTROLLED = [name for name, claim in CLAIMS.items() if claim.controlled is not None]
 ON_SIDE = {
     ">": lambda value, threshold: value > threshold,
     "<": lambda value, threshold: value < threshold,
     "within": lambda value, threshold: -threshold < value < threshold,
+    "": lambda value, threshold: False,  # a number
 }
 
 
@@ -44,12 +46,22 @@ def expected(study):
 
 
 def test_every_claim_is_recomputed():
-    assert set(EXPECTED) == set(CLAIMS)
+    controls = {f"control of {name}" for name in CONTROLLED}
+    assert set(EXPECTED) == set(CLAIMS) | controls
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claim_measures_what_it_says(study, expected, name):
-    found, wanted = CLAIMS[name].measure(study), expected(name)
+    compare(CLAIMS[name].measure(study), expected(name))
+
+
+@pytest.mark.parametrize("name", CONTROLLED)
+def test_a_control_measures_what_it_says(study, expected, name):
+    compare(CLAIMS[name].measure_control(study), expected(f"control of {name}"))
+
+
+def compare(found, wanted):
+    """Values by replicate, or of cases, as they were found and as they are wanted."""
     assert len(found) == len(wanted)
     if isinstance(wanted, dict):
         found, wanted = found.reindex(list(wanted)), [*wanted.values()]

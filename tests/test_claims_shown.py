@@ -92,7 +92,7 @@ def test_the_terminal_says_what_was_found_and_names_the_undecided(shown):
 
 ROW = {
     **{"values": "[1.0, null, 2.0, 3.0, 4.0]", "median": 2.5, "low": 1.5, "high": 3.5},
-    **{"side": ">", "threshold": 2.0},
+    **{"side": ">", "threshold": 2.0, "control_median": math.nan},
 }
 
 
@@ -115,6 +115,7 @@ def drawn(row):
         "shade": numbers(rf'<rect x="{number}" width="{number}"'),
         "interval": numbers(rf'<line x1="{number}" x2="{number}" y1="26"'),
         "median": [float(x) for x in re.findall(rf'd="M{number} 21v10"', svg)],
+        "control": [float(x) for x in re.findall(rf'd="M{number} 22l', svg)],
     }
 
 
@@ -130,6 +131,24 @@ def test_a_plot_has_its_marks_where_the_numbers_are():
     assert (left, left + width) == (0, at(2))
     assert "4 values from 1 to 4" in page.plot(ROW)
     assert drawn(ROW | {"low": math.nan, "high": math.nan})["interval"] == []
+
+
+def test_a_plot_has_the_control_beside_the_values_or_at_the_edge():
+    assert drawn(ROW)["control"] == []
+    assert drawn(ROW | {"control_median": 2.5})["control"] == [at(2.5)]
+    found = drawn(ROW | {"control_median": 5.0})
+    assert found["control"] == [at(5, high=5)]
+    assert found["dots"][-1] == at(4, high=5)
+    far = drawn(ROW | {"control_median": -900.0})  # as far from the values as they range
+    assert far["control"] == [at(-2, low=-2)]
+    assert far["dots"][0] == at(1, low=-2)
+
+
+def test_a_plot_of_a_number_has_no_threshold():
+    found = drawn(ROW | {"side": "", "threshold": math.nan})
+    assert found["limits"] == []
+    assert found["shade"] == [(0, 0)]
+    assert len(found["dots"]) == 4
 
 
 def test_a_plot_of_a_claim_around_0_has_both_limits():

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 pytest.importorskip("triton", reason="Triton comes with PyTorch for CUDA, on Linux")
 
 from squareloss.model.architecture import Conv, Linear, build, weight_shapes
-from squareloss.train.job import kernels
+from squareloss.train import kernels
 from squareloss.train.kernels import Products, Shape, Tile, shapes
 
 ON_GPU = torch.cuda.is_available()
@@ -171,7 +171,7 @@ def test_layers_are_convolutions():
 COMPILE = """
 import sys, torch, triton
 from triton.backends.compiler import GPUTarget
-from squareloss.train.job import kernels, stacked
+from squareloss.train import kernels, stacked
 from squareloss.model.architecture import Conv, Linear, weight_shapes
 from squareloss.train.normalize import Model
 from squareloss.spec import Recipe

@@ -34,6 +34,7 @@ def results(tmp_path_factory):
     pd.DataFrame(rows).to_parquet(study / "aggregate" / "figure3.parquet")
     claim = {"claim": "narrow", "place": "Figure 8", "statement": "||w|| narrows", "why": ""}
     claim |= {"median": 0.4, "low": 0.3, "high": 0.5, "side": "<", "threshold": 1.0, "worst": 0.6}
+    claim |= {"control_median": 0.9}
     claim |= {"test": "replicates", "tables": "figure3, figure8", "verdict": "supported"}
     other = {"claim": "exact", "test": "check", "verdict": "passed"}
     undecided = {"claim": "open", "verdict": "not decided", "why": "inconclusive", "tables": "x"}
@@ -101,7 +102,7 @@ def test_verdicts_leave_out_checks_and_other_tables(results):
     lines = ask("verdicts small figure8", results).strip().splitlines()
     assert len(lines) == 3
     assert r"| \|\|w\|\| narrows |" in lines[2]
-    assert lines[2].endswith("| 0.4 [0.3, 0.5], claimed < 1 | ✔ supported |")
+    assert lines[2].endswith("| 0.4 [0.3, 0.5], claimed < 1 | 0.9 | ✔ supported |")
     assert ask("verdicts small x", results).strip().endswith("| ? inconclusive |")
 
 

@@ -19,7 +19,7 @@ RATE, MOMENTUM, NORM, DECAY = 1e-3, 0.9, 1.5, 1e-2
 
 
 def test_momentum_by_hand():
-    """SGD's first three steps of rho_top, whose gradient is G times the slope of Eq. (11) in rho.
+    """SGD's first three steps of rho_top, whose gradient is G times the slope of Eq. 11 in rho.
 
     A step of a rate of 1e-3 takes a time of 1e-3 / (1 - 0.9) = 0.01.
     """

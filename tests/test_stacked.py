@@ -12,11 +12,12 @@ import torch
 pytest.importorskip("triton", reason="Triton comes with PyTorch for CUDA, on Linux")
 
 from squareloss.data.split import Split
+from squareloss.train import stacked
 from squareloss.train.device import Settings
-from squareloss.train.engine import Replicate, load_data, tf32
-from squareloss.train.job import stacked
+from squareloss.train.engine import Replicate, tf32
 from squareloss.train.kernels import Tile
 from squareloss.train.stacked import Stacked, chunk_table
+from squareloss.train.training_data import load_data
 
 ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")

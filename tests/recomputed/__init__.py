@@ -1,6 +1,7 @@
 """Every claim's numbers once more: plain functions written from what the claim says it measures.
 
 A function here takes the tables that its parameters name and is registered under its claim's name.
+Its control, where one is measured, is registered as "control of" that name.
 It shares no code with the claims. One of `by_replicate` sees the rows of one replicate in the order
 of their epochs and gives a number, NaN where the premise fails. One of `by_case` sees whole tables
 and gives the numbers of all cases in any order.

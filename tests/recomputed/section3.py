@@ -45,21 +45,31 @@ def lemma4(gradientflow):
     ]
 
 
-def furthest_from_equilibrium(rows):
-    """rho (M + lambda_eff) / mu - 1, of the run with lambda > 0 in which it is furthest from 0."""
-    end = ends(rows[rows["weight_decay"] > 0])
-    errors = [row.rho * (row.M + row.lambda_eff) / row.mu - 1 for row in end.itertuples()]
+def furthest_from_equilibrium(rows, share=1.0):
+    """rho (M + lambda_eff) / mu - 1, of the row with lambda > 0 in which it is furthest from 0."""
+    rows = rows[rows["weight_decay"] > 0]
+    errors = [row.rho * (row.M + share * row.lambda_eff) / row.mu - 1 for row in rows.itertuples()]
     return only_if(not any(map(math.isnan, errors)), max(errors, key=abs))
 
 
 @by_replicate("eq7-equilibrium")
 def equilibrium(figure3):
-    return furthest_from_equilibrium(figure3)
+    return furthest_from_equilibrium(ends(figure3))
+
+
+@by_replicate("control of eq7-equilibrium")
+def equilibrium_before(figure3):
+    return furthest_from_equilibrium(figure3[figure3["epoch"] == 0])
 
 
 @by_replicate("eq7-equilibrium-unit")
 def equilibrium_of_unit_norms(figure_unit):
-    return furthest_from_equilibrium(figure_unit)
+    return furthest_from_equilibrium(ends(figure_unit))
+
+
+@by_replicate("control of eq7-equilibrium-unit")
+def formula_without_lambda(figure_unit):
+    return furthest_from_equilibrium(ends(figure_unit), share=0)
 
 
 def gap(row):
@@ -88,20 +98,30 @@ def apart(rows, decay, epoch):
     return abs(math.log(rho[LARGE]) - math.log(rho[SMALL]))
 
 
-def approach(rows):
-    """With lambda: the distance of the starts at the end over that at the start."""
-    ratio = apart(rows, MOST, rows["epoch"].max()) / apart(rows, MOST, 0)
-    return only_if(learnt(rows[rows["weight_decay"] == MOST]), ratio)
+def approach(rows, decay):
+    """The distance of the starts at the end over that at the start."""
+    ratio = apart(rows, decay, rows["epoch"].max()) / apart(rows, decay, 0)
+    return only_if(learnt(rows[rows["weight_decay"] == decay]), ratio)
 
 
 @by_replicate("starts-meet")
 def meet(figure3):
-    return approach(figure3)
+    return approach(figure3, MOST)
+
+
+@by_replicate("control of starts-meet")
+def meet_without_decay(figure3):
+    return approach(figure3, NONE)
 
 
 @by_replicate("starts-meet-unit")
 def meet_with_unit_norms(figure_unit):
-    return approach(figure_unit)
+    return approach(figure_unit, MOST)
+
+
+@by_replicate("control of starts-meet-unit")
+def meet_with_unit_norms_without_decay(figure_unit):
+    return approach(figure_unit, NONE)
 
 
 def further_apart(rows):
@@ -121,9 +141,8 @@ def stay_apart_with_unit_norms(figure_unit):
 
 
 @by_replicate("lazy")
-def lazy(figure5):
-    """Without lambda, where the smallest start is 0.5."""
-    large, small = (last(figure5, weight_decay=NONE, init_scale=s) for s in (LARGE, 0.5))
+def lazy(figure_unit):
+    large, small = (last(figure_unit, weight_decay=NONE, init_scale=s) for s in (LARGE, SMALL))
     return only_if(fitted(large, small), large["distance"] - small["distance"])
 
 
@@ -157,32 +176,39 @@ def rho_falls(figure8):
     return share_of_falls(figure8, "rho", lambda before, after: True)
 
 
-def since_fitted(rows):
-    """Of lambda > 0 from the smaller start: the first row without training error, and the last."""
-    rows = run(rows, weight_decay=MOST, init_scale=SMALL)
+def since_fitted(rows, decay=MOST):
+    """Of the smaller start: the first row without training error, and the last."""
+    rows = run(rows, weight_decay=decay, init_scale=SMALL)
     without_error = rows[rows["train_error"] == 0]
     if not fitted(rows.iloc[-1]):
         return None
     return without_error.iloc[0], rows.iloc[-1]
 
 
-@by_replicate("mu-rises")
+def growth(rows, column, decay=MOST):
+    """A column at the end over that when the data were first fitted."""
+    found = since_fitted(rows, decay)
+    return found[1][column] / found[0][column] if found else math.nan
+
+
+@by_replicate("mu-rises", "control of sigma-falls")
 def rise_of_mu(figure3):
-    found = since_fitted(figure3)
-    return found[1]["mu"] / found[0]["mu"] if found else math.nan
+    return growth(figure3, "mu")
+
+
+@by_replicate("control of mu-rises")
+def rise_of_mu_without_decay(figure3):
+    return growth(figure3, "mu", NONE)
 
 
 @by_replicate("sigma-falls")
 def fall_of_sigma(figure3):
-    found = since_fitted(figure3)
-    return found[1]["margin_sd"] / found[0]["margin_sd"] if found else math.nan
+    return growth(figure3, "margin_sd")
 
 
 @by_replicate("large-margins-shrink")
 def largest_margin(figure3):
-    rows = run(figure3, weight_decay=MOST, init_scale=SMALL)
-    margins = rows["max_margin"].to_numpy()
-    return only_if(fitted(rows.iloc[-1]), margins[-1] / np.nanmax(margins))
+    return growth(figure3, "max_margin")
 
 
 @by_replicate("sigma-lowers-the-loss")
@@ -208,17 +234,38 @@ def late_effect(figure3):
         rho = [rows.loc[rows["epoch"] == epoch, "rho"].item() for rows in (decay, zero)]
         return abs(math.log(rho[0] / rho[1]))
 
-    return effect(figure3["epoch"].max()) - effect(both)
+    early = [effect(epoch) for epoch in decay["epoch"] if epoch <= both]
+    return effect(figure3["epoch"].max()) - max(early)
+
+
+def positive_gap(rows, decay):
+    end = last(rows, weight_decay=decay, init_scale=SMALL)
+    return only_if(fitted(end), gap(end))
 
 
 @by_replicate("rho-mu-below-one")
-def positive_gap(figure8):
-    return only_if(fitted(last(figure8)), gap(last(figure8)))
+def gap_with_decay(figure3):
+    return positive_gap(figure3, MOST)
+
+
+@by_replicate("control of rho-mu-below-one")
+def gap_without_decay(figure3):
+    return positive_gap(figure3, NONE)
+
+
+def largest_residual(row):
+    """Of the samples of the smallest and the largest margin."""
+    return max(abs(1 - row["rho"] * row[name]) for name in ("min_margin", "max_margin"))
 
 
 @by_replicate("quasi-interpolates")
-def small_gap(figure8):
-    return only_if(fitted(last(figure8)), abs(gap(last(figure8))))
+def residual(figure8):
+    return only_if(fitted(last(figure8)), largest_residual(last(figure8)))
+
+
+@by_replicate("control of quasi-interpolates")
+def residual_before(figure8):
+    return only_if(fitted(last(figure8)), largest_residual(figure8.iloc[0]))
 
 
 @by_replicate("residuals-equal")
@@ -247,6 +294,39 @@ def kurtosis(figure10):
 
 @by_replicate("rank-falls-cnn")
 def rank_of_the_papers_network(figure3):
-    rows = run(figure3, weight_decay=MOST, init_scale=SMALL)
-    ranks = rows["stable_rank"].to_numpy()
-    return only_if(fitted(rows.iloc[-1]), ranks[-1] / ranks[0])
+    decay, zero = (last(figure3, weight_decay=wd, init_scale=SMALL) for wd in (MOST, NONE))
+    return only_if(fitted(decay, zero), decay["stable_rank"] / zero["stable_rank"])
+
+
+def of_starts(rows, decay, column):
+    """A column at the end of each start, or nothing if one does not fit."""
+    end = [last(rows, weight_decay=decay, init_scale=start) for start in STARTS]
+    return np.array([row[column] for row in end]) if fitted(*end) else np.array([math.nan])
+
+
+@by_replicate("figure10-single-value")
+def range_with_decay(figure10):
+    means = of_starts(figure10, MOST, "mean_margin")
+    return math.log(means.max()) - math.log(means.min())
+
+
+@by_replicate("control of figure10-single-value")
+def range_without_decay(figure10):
+    means = of_starts(figure10, NONE, "mean_margin")
+    return math.log(means.max()) - math.log(means.min())
+
+
+@by_replicate("figure10-smaller-margins")
+def smaller_margins(figure10):
+    zero, decay = (np.log(of_starts(figure10, wd, "mean_margin")) for wd in (NONE, MOST))
+    return (zero - decay).mean()
+
+
+@by_replicate("figure10-zero-variance")
+def spread_without_decay(figure10):
+    return of_starts(figure10, NONE, "margin_spread").max()
+
+
+@by_replicate("control of figure10-zero-variance")
+def spread_with_decay(figure10):
+    return of_starts(figure10, MOST, "margin_spread").max()

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from recomputed import add, by_case, by_replicate, correlation, ends, of_each, only_if
+from recomputed import add, by_case, by_replicate, correlation, ends, fitted, last, of_each, only_if
 from recomputed import rank_correlation as ranked
-from recomputed.study import LARGE, MOST, NONE
+from recomputed.study import LARGE, MOST, NONE, SMALL
 
 
 @by_replicate("noise-rho")
@@ -55,20 +55,34 @@ def explained(figure5):
     return (a**2 + b**2 - 2 * a * b * c) / (1 - c**2)
 
 
-@by_replicate("smaller-rho-smaller-error")
+@by_replicate("error-over-rho")
 def error_over_rho(figure5):
     return ranked(ends(figure5), "rho", "test_error")
 
 
+@by_replicate("smaller-rho-smaller-bound")
+def bound_over_rho(figure5):
+    """Without the ramp loss, which the statement takes to be equal."""
+    end = ends(figure5)
+    return ranked(end.assign(bound=end["eq16_eq12"] - end["ramp_loss"]), "rho", "bound")
+
+
+@by_replicate("control of margin-and-rank-explain")
+def chance(figure5):
+    """Two columns of noise explain 2 of the n - 1 degrees of freedom of n test errors."""
+    n = int((ends(figure5)["train_error"] == 0).sum())
+    return 2 / (n - 1) if n >= 5 else math.nan
+
+
 def slack(bound):
-    """Bound less test error of all networks that fit, where the bound is below 1."""
+    """Bound less test error of networks that fit: the bound below 1, the error above 0."""
 
     def values(tables):
         large = of_each([tables["figure6"], tables["figure7"]])
         small = tables["ample"][tables["ample"]["bound"] == bound]
         fits = [*zip(large[bound], large["test_error"], large["train_error"], strict=True)]
         fits += zip(small["value"], small["test_error"], small["train_error"], strict=True)
-        return [only_if(v < 1 and train == 0, v - test) for v, test, train in fits]
+        return [only_if(v < 1 and train == 0 and test > 0, v - test) for v, test, train in fits]
 
     return values
 
@@ -80,7 +94,7 @@ for name in (
     add([f"{name.replace('_', '-')}-holds"], slack(name))
 
 
-@by_case("eq16-nonvacuous")
+@by_case("images-for-one")
 def enough_images(figure6, figure7):
     """The bound is a / sqrt(N) and the ramp loss, so 1 at N (a / (1 - ramp loss))^2."""
     rows = of_each([figure6, figure7])
@@ -105,6 +119,29 @@ def gap_of_cnn3(figure7):
     return gap_trend(figure7)
 
 
+def gap_over_n(rows):
+    """The same against 1 / sqrt(N)."""
+    rows = ends(rows[rows["init_scale"] == LARGE])
+    gap = rows["test_error"] - rows["train_error"]
+    return ranked(rows.assign(x=1 / np.sqrt(rows["n_train"]), y=gap), "x", "y")
+
+
+@by_replicate("control of gap-over-n-cnn6")
+def gap_of_cnn6_over_n(figure6):
+    return gap_over_n(figure6)
+
+
+@by_replicate("control of gap-over-n-cnn3")
+def gap_of_cnn3_over_n(figure7):
+    return gap_over_n(figure7)
+
+
+@by_replicate("vacuous-by-an-order")
+def bound_at_size(figure6):
+    end = last(figure6, n_train=10_000, init_scale=LARGE)
+    return only_if(fitted(end) and end["max_norm"] < 1.000001, end["eq16_printed"])
+
+
 @by_case("kernels-once-printed")
 def printed(figure6, figure7):
     rows = of_each([figure6, figure7])
@@ -117,19 +154,28 @@ def counted(figure6, figure7):
     return rows["eq25_counted"] / rows["eq19"]
 
 
-@by_case("closer-than-classical")
-def classical(figure6, figure7):
-    """Golowich, Neyshabur, Bartlett and the count of parameters over Eq. 16."""
-    rows = of_each([figure6, figure7])
-    least = np.min([rows[x] for x in ("golowich", "neyshabur", "bartlett", "parameters")], axis=0)
-    return least / rows["eq16_eq12"]
+@by_replicate("closer-than-classical")
+def classical(figure6):
+    """Golowich, Neyshabur and Bartlett over Eq. 16, of the largest N and start."""
+    end = last(figure6, n_train=10_000, init_scale=LARGE)
+    least = min(end[name] for name in ("golowich", "neyshabur", "bartlett"))
+    return only_if(fitted(end), least / end["eq16_eq12"])
 
 
-@by_case("closer-than-parameters")
-def parameters(figure3, figure6, figure7):
+def parameters(rows, decay):
     """Of images of norm 1, but for rounding."""
-    rows = of_each([figure3, figure6, figure7])
-    return (rows["parameters"] / rows["eq16_eq12"]).where(rows["max_norm"] < 1.000001)
+    end = last(rows, weight_decay=decay, init_scale=SMALL)
+    return only_if(fitted(end) and end["max_norm"] < 1.000001, end["parameters"] / end["eq16_eq12"])
+
+
+@by_replicate("closer-than-parameters")
+def parameters_with_decay(figure3):
+    return parameters(figure3, MOST)
+
+
+@by_replicate("control of closer-than-parameters")
+def parameters_without_decay(figure3):
+    return parameters(figure3, NONE)
 
 
 @by_case("theorem4")

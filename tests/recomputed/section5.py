@@ -5,32 +5,13 @@ import math
 from recomputed import by_replicate, fitted, last, only_if, run
 
 
-def collapse(rows):
-    """NC1 at the end over NC1 at the start."""
-    return only_if(fitted(rows.iloc[-1]), rows["nc1"].iloc[-1] / rows["nc1"].iloc[0])
-
-
 def random_labels(rows):
     """The run whose labels are all random."""
     return run(rows, label_noise=1)
 
 
-@by_replicate("nc1-binary")
-def nc1(figure9):
-    return collapse(run(figure9))
-
-
-@by_replicate("nc1-multiclass")
-def nc1_of_ten_classes(figure_multiclass):
-    return collapse(run(figure_multiclass))
-
-
-@by_replicate("nc1-random-labels")
-def nc1_of_random_labels(figure_randomlabels):
-    return collapse(random_labels(figure_randomlabels))
-
-
 MEASURES = {
+    "nc1": "nc1",
     "nc2-norms-weights": "nc2_equinorm_weights",
     "nc2-angles-weights": "nc2_angle_weights",
     "nc3": "nc3",
@@ -44,12 +25,21 @@ def final(row, column):
     return only_if(fitted(row), row[column])
 
 
+def at_start(rows, column):
+    """A column before training, of a replicate that fits in the end."""
+    return only_if(fitted(rows.iloc[-1]), rows[column].iloc[0])
+
+
 def register(name, column):
     """The claims of one measure of the three runs; of means for many classes only."""
 
     @by_replicate(f"{name}-multiclass")
     def of_ten_classes(figure_multiclass):
         return final(last(figure_multiclass), column)
+
+    @by_replicate(f"control of {name}-multiclass")
+    def ten_classes_before(figure_multiclass):
+        return at_start(run(figure_multiclass), column)
 
     if name in OF_MEANS:
         return
@@ -58,9 +48,17 @@ def register(name, column):
     def of_two(figure9):
         return final(last(figure9), column)
 
+    @by_replicate(f"control of {name}-binary")
+    def two_before(figure9):
+        return at_start(run(figure9), column)
+
     @by_replicate(f"{name}-random-labels")
     def of_random_labels(figure_randomlabels):
         return final(random_labels(figure_randomlabels).iloc[-1], column)
+
+    @by_replicate(f"control of {name}-random-labels")
+    def random_labels_before(figure_randomlabels):
+        return at_start(random_labels(figure_randomlabels), column)
 
 
 for name, column in {**MEASURES, **OF_MEANS}.items():
@@ -69,26 +67,31 @@ for name, column in {**MEASURES, **OF_MEANS}.items():
 
 @by_replicate("nc-without-generalisation")
 def error_over_guessing(figure_randomlabels):
-    """Guessing errs on (C - 1) / C; of networks that collapsed tenfold."""
-    rows = random_labels(figure_randomlabels)
-    classes = rows["classes"].iloc[0]
-    error = rows["test_error"].iloc[-1] * classes / (classes - 1)
-    return only_if(collapse(rows) < 0.1, error)
+    """Guessing errs on (C - 1) / C; of networks that collapsed."""
+    end = random_labels(figure_randomlabels).iloc[-1]
+    error = end["test_error"] * end["classes"] / (end["classes"] - 1)
+    return only_if(fitted(end) and end["nc1"] < 0.1, error)
 
 
 @by_replicate("collapse-after-fit")
 def collapse_when_fitted(figure9):
-    """At the first snapshot without training error."""
+    """At the first snapshot without training error, of networks that collapse in the end."""
     rows = figure9[figure9["nc1"].notna()]
     first = rows[rows["train_error"] == 0]
-    if first.empty or not fitted(last(figure9)):
-        return math.nan
-    return first["nc1"].iloc[0] / rows["nc1"].iloc[0]
+    end = last(figure9)
+    return first["nc1"].iloc[0] if fitted(end) and end["nc1"] < 0.1 else math.nan
 
 
 @by_replicate("random-labels-fail")
 def error_of_random_labels(figure_randomlabels):
-    return random_labels(figure_randomlabels)["train_error"].iloc[-1]
+    """Of images of norm 1, but for rounding; N and width are the paper's here."""
+    end = random_labels(figure_randomlabels).iloc[-1]
+    return only_if(end["max_norm"] < 1.000001, end["train_error"])
+
+
+@by_replicate("control of random-labels-fail")
+def error_of_true_labels(figure_randomlabels):
+    return last(figure_randomlabels, label_noise=0)["train_error"]
 
 
 @by_replicate("margins-narrow")

@@ -23,6 +23,11 @@ def over_batches(figure_lowrank):
     return change(figure_lowrank, "batch_size", BATCHES[-1], BATCHES[0])
 
 
+@by_replicate("control of rank-batch")
+def over_batches_without_decay(figure_lowrank):
+    return change(figure_lowrank, "batch_size", BATCHES[-1], BATCHES[0], weight_decay=NONE)
+
+
 @by_replicate("rank-learning-rate")
 def over_rates(figure_lowrank):
     return change(figure_lowrank, "learning_rate", RATES[-1], RATES[0])
@@ -40,7 +45,7 @@ def control(figure_lowrank):
         change(figure_lowrank, "batch_size", BATCHES[-1], BATCHES[0], weight_decay=wd)
         for wd in (MOST, NONE)
     )
-    return decay - zero
+    return round(decay - zero, 9)
 
 
 @by_case("lemma8-rank-one")
@@ -97,44 +102,82 @@ def noise_of_margins(figure_sgdnoise):
     return at_ends(figure_sgdnoise, "margin_spread")
 
 
-@by_replicate("noise-levels-off")
-def slope_of_noise(figure_sgdnoise):
-    """Between the last two snapshots of SGD with lambda."""
-    rows = run(figure_sgdnoise, optimizer="sgd", weight_decay=MOST)
+def slope(rows, optimizer, decay):
+    """Between the last two snapshots of a run."""
+    rows = run(rows, optimizer=optimizer, weight_decay=decay)
     if not fitted(rows.iloc[-1]):
         return math.nan
     a, b = rows[rows["update_norm"].notna()].tail(2).to_dict("records")
     return math.log(b["update_norm"] / a["update_norm"]) / math.log(b["epoch"] / a["epoch"])
 
 
-@by_replicate("noise-vanishes")
-def ratio_to_largest(figure_sgdnoise):
-    rows = run(figure_sgdnoise, optimizer="sgd", weight_decay=NONE)
+@by_replicate("noise-levels-off", "control of noise-absent-in-gd")
+def slope_of_noise(figure_sgdnoise):
+    return slope(figure_sgdnoise, "sgd", MOST)
+
+
+@by_replicate("control of noise-levels-off")
+def slope_without_decay(figure_sgdnoise):
+    return slope(figure_sgdnoise, "sgd", NONE)
+
+
+@by_replicate("noise-absent-in-gd")
+def slope_of_descent(figure_sgdnoise):
+    return slope(figure_sgdnoise, "gd", MOST)
+
+
+def ratio_to_largest(rows, decay):
+    rows = run(rows, optimizer="sgd", weight_decay=decay)
     norms = rows["update_norm"].to_numpy()
     return norms[-1] / np.nanmax(norms) if fitted(rows.iloc[-1]) else math.nan
 
 
-@by_replicate("noise-margins-vanish")
-def spread_without_decay(figure_sgdnoise):
-    end = last(figure_sgdnoise, optimizer="sgd", weight_decay=NONE)
+@by_replicate("noise-vanishes")
+def vanishing(figure_sgdnoise):
+    return ratio_to_largest(figure_sgdnoise, NONE)
+
+
+@by_replicate("control of noise-vanishes")
+def vanishing_with_decay(figure_sgdnoise):
+    return ratio_to_largest(figure_sgdnoise, MOST)
+
+
+def spread_of_sgd(rows, decay):
+    end = last(rows, optimizer="sgd", weight_decay=decay)
     return only_if(fitted(end), end["margin_spread"])
 
 
-@by_replicate("noise-absent-in-gd")
-def descent_over_sgd(figure_sgdnoise):
-    """An epoch of SGD is four steps: 100 images in batches of 32."""
-    gd, sgd = (last(figure_sgdnoise, optimizer=name, weight_decay=MOST) for name in ("gd", "sgd"))
-    return only_if(fitted(gd, sgd), 4 * gd["update_norm"] / sgd["update_norm"])
+@by_replicate("noise-margins-vanish")
+def spread_without_decay(figure_sgdnoise):
+    return spread_of_sgd(figure_sgdnoise, NONE)
+
+
+@by_replicate("control of noise-margins-vanish")
+def spread_with_decay(figure_sgdnoise):
+    return spread_of_sgd(figure_sgdnoise, MOST)
+
+
+def start_against_decay(figure5, start):
+    """From a start near 0: a tenth of the rho at the end with lambda."""
+    small = run(figure5, weight_decay=NONE, init_scale=SMALL)
+    zero = last(figure5, weight_decay=NONE, init_scale=start)
+    decay = last(figure5, weight_decay=MOST, init_scale=SMALL)
+    near = small["rho"].iloc[0] < 0.1 * decay["rho"]
+    return only_if(fitted(zero, decay) and near, math.log(zero["rho"]) - math.log(decay["rho"]))
 
 
 @by_replicate("start-replaces-decay")
-def start_against_decay(figure5):
-    """From the smallest start that both have."""
-    zero, decay = (last(figure5, weight_decay=wd, init_scale=SMALL) for wd in (NONE, MOST))
-    return only_if(fitted(zero, decay), math.log(zero["rho"]) - math.log(decay["rho"]))
+def smallest_start(figure5):
+    """The smallest start that both lambdas have."""
+    return start_against_decay(figure5, SMALL)
 
 
-@by_replicate("small-start-helps")
+@by_replicate("control of start-replaces-decay")
+def largest_start(figure5):
+    return start_against_decay(figure5, LARGE)
+
+
+@by_replicate("error-of-large-start")
 def harm_of_large_start(figure5):
     """Without lambda, where the smallest start is 0.5."""
     large, small = (last(figure5, weight_decay=NONE, init_scale=s) for s in (LARGE, 0.5))

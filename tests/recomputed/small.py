@@ -14,12 +14,14 @@ COLUMNS = {
     "eq9-weights": ("eq9_error", CRITICAL),
     "lemma3-convergence": ("free_gradient", ZERO_LOSS),
     "theorem2-connected": ("curve_loss", ZERO_LOSS),
-    "theorem2-line": ("line_loss", ZERO_LOSS),
+    "control of theorem2-connected": ("line_loss", ZERO_LOSS),
+    "control of no-zero-loss-below": ("loss_above", CRITICAL),
+    "control of zero-loss-above": ("loss_below", CRITICAL),
     "no-zero-loss-below": ("loss_below", CRITICAL),
     "zero-loss-above": ("loss_above", CRITICAL),
     "large-start-falls": ("rho_dot_above", CRITICAL),
     "very-large-start-falls": ("rho_dot_far_above", CRITICAL),
-    "inseparable-start-dies": ("inseparable_growth", ALWAYS),
+    "inseparable-start": ("inseparable_growth", ALWAYS),
     "lemma6-margins": ("margin_spread", CRITICAL),
     "lemma6-residuals": ("residual_spread", CRITICAL),
     "lemma7-outputs": ("off_targets", OF_THREE_CLASSES),
@@ -70,3 +72,8 @@ def gap(settled):
             (1 - row["rho"] * row["mu"]) * (row["mu"] ** 2 / row["weight_decay"] + 1) - 1
         ),
     )
+
+
+@by_case("control of lemma6-margins")
+def gap_alone(settled):
+    return of_networks(settled, CRITICAL, lambda row: 1 - row["rho"] * row["mu"])

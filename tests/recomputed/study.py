@@ -29,7 +29,7 @@ LAYERS = 5
 NONE, SOME, MOST = LAMBDAS = (0.0, 3e-4, 1e-3)
 SMALL, MEDIUM, LARGE = STARTS = (0.8, 1.0, 1.5)
 NOISES = (0.0, 0.3, 0.6, 1.0)
-SIZES = (100, 200, 400)
+SIZES = (100, 200, 10_000)  # the last is the paper's
 BATCHES = (16, 32, 128)
 RATES = (0.01, 0.02, 0.05)
 NORMALIZATIONS = ("wn", "lm", "bn", "none")
@@ -82,7 +82,9 @@ def trained(rng, **point):
     columns["lambda_eff"] *= point.get("weight_decay", POINT["weight_decay"]) / MOST
     columns["nc1"] *= np.where(epochs == epochs[-1], 0.1, 1)  # near a tenth of the start
     columns["rank_1e-2"] = rng.integers(100, 140, shape) / 9
-    columns["max_norm"] = np.full(shape, rng.choice([1.0, 1 + 5e-7, 3.0]))
+    columns["max_norm"] = np.repeat(
+        rng.choice([1.0, 1 + 5e-7, 3.0], (REPLICATES, 1)), len(epochs), 1
+    )
     columns["lemma5_alignment"] = rng.uniform(0.98, 1, shape)
     columns["ramp_loss"] = rng.uniform(0, 0.3, shape)
     columns["test_error"] = rng.uniform(0.05, 0.6, shape)
@@ -174,6 +176,7 @@ def made_up():
     starts = over(weight_decay=LAMBDAS, init_scale=STARTS)
     alone = [{"weight_decay": NONE, "init_scale": 0.5}, {"weight_decay": MOST, "init_scale": 2.0}]
     noisy = over(label_noise=NOISES)
+    largest = over(label_noise=NOISES, n_train=[SIZES[-1]])
     sizes = over(n_train=SIZES, init_scale=STARTS)
     ranked = over(weight_decay=(NONE, MOST), batch_size=BATCHES)
     ranked += over(weight_decay=(NONE, MOST), learning_rate=(RATES[0], RATES[2]))
@@ -186,13 +189,15 @@ def made_up():
     losses = [{"recipe_name": name, "loss": name} for name in ("square", "cross_entropy")]
     points = {
         **{"figure3": starts, "figure_unit": starts, "figure10": starts},
-        **{"figure5": starts + alone, "figure4": noisy, "figure_randomlabels": noisy},
+        **{"figure5": starts + alone, "figure4": noisy, "figure_randomlabels": largest},
         **dict.fromkeys(("figure6", "figure7"), sizes),
         **{name: [{}] for name in ("figure8", "figure9", "figure_multiclass")},
         **{"figure_lowrank": ranked, "figure_sgdnoise": optimizers},
         **{"figure_normalization": normalized, "figure_loss": losses},
     }
     tables = {name: experiment(seed, *runs) for seed, (name, runs) in enumerate(points.items())}
+    started = tables["figure5"]["epoch"] == 0
+    tables["figure5"].loc[started, "rho"] *= 0.1  # near 0, of some replicates
     tables["figure_lowrank_layers"] = layers(tables["figure_lowrank"], 101)
     tables |= {"gradientflow": flow(102), "settled": settled(103), "ample": ample(104)}
     speeds = ("second_singular_value", "full_speed", "mean_sample_speed", "max_sample_speed")

@@ -1,12 +1,14 @@
 """The page of claims in HTML: one file, which sorts and filters without a network.
 
-A row a claim. Its small plot has a dot for each replicate (or case), a red line at the threshold, a
-shade on the claimed side, and a bar over the interval of the median. What is measured, why the
+A row a claim, with what the paper says. Its small plot has a dot for each replicate (or case), a
+red line at the threshold, a shade on the claimed side, a bar over the interval of the median, and
+an open diamond at the control's median, or at the edge on its side. What is measured, why the
 threshold, and what decided are folded below it, with links to the figures of its experiments.
 """
 
 import json
 import math
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -27,9 +29,9 @@ table {border-collapse: collapse; width: 100%}
 th {text-align: left; cursor: pointer; white-space: nowrap} th:hover {text-decoration: underline}
 th, td {border-bottom: 1px solid #ddd; padding: .45em .6em; vertical-align: top}
 code {font-size: .95em} small, .why {color: #555}
-.verdict {white-space: nowrap; font-weight: 600}
+.verdict {font-weight: 600} .why {font-weight: 400}
 .supported, .passed {color: #0a6b2f} .contradicted, .failed {color: #b3121a}
-.no-such-effect {color: #6a4a00} .not-decided {color: #555; font-weight: 400}
+.no-such-effect {color: #6a4a00} .not-decided, .reported {color: #555; font-weight: 400}
 details {margin-top: .3em} summary {cursor: pointer; color: #0b57a4}
 dl {margin: .3em 0 0} dt {font-weight: 600; float: left; clear: left; margin-right: .5em}
 dd {margin: 0}
@@ -76,7 +78,7 @@ filter();
 
 def section(place: str) -> str:
     """The section of a place, or the place itself: "Section 3.5, Figure 3" -> "Section 3"."""
-    first = place.split(",")[0]
+    first = re.split("[,;:]", place)[0]
     return first.split(".")[0] if first.startswith("Section") else first
 
 
@@ -86,18 +88,26 @@ def plot(row: Row) -> str:
     if not values:
         return ""
     threshold = row["threshold"]
-    limits = [-threshold, threshold] if row["side"] == "within" else [threshold]
+    limits = {"within": [-threshold, threshold], "": []}.get(row["side"], [threshold])
     interval = [row["low"], row["high"]] if not math.isnan(row["low"]) else []
+    control = [] if math.isnan(row["control_median"]) else [row["control_median"]]
     every = [*values, *limits, *interval]
     low, high = min(every), max(every)
+    span = high - low or abs(high) or 1.0
+    # A control that is far off stands at the edge, where it leaves the values their place.
+    control = [min(max(value, low - span), high + span) for value in control]
+    low, high = min([low, *control]), max([high, *control])
     span = high - low or abs(high) or 1.0
 
     def x(value: float) -> float:
         return round(PAD + (value - low) / span * (WIDTH - 2 * PAD), 1)
 
-    claimed = {">": (x(threshold), WIDTH), "<": (0, x(threshold))}.get(
-        row["side"], (x(-threshold), x(threshold))
-    )
+    claimed = {
+        ">": lambda: (x(threshold), WIDTH),
+        "<": lambda: (0, x(threshold)),
+        "within": lambda: (x(-threshold), x(threshold)),
+        "": lambda: (0, 0),
+    }[row["side"]]()
     parts = [
         f'<rect x="{claimed[0]}" width="{claimed[1] - claimed[0]:.1f}" height="{HEIGHT}" '
         'fill="#e4f1e6"/>',
@@ -110,6 +120,10 @@ def plot(row: Row) -> str:
         ends = f'x1="{x(interval[0])}" x2="{x(interval[1])}" y1="26" y2="26"'
         parts.append(f'<line {ends} stroke="#333" stroke-width="2"/>')
     parts.append(f'<path d="M{x(row["median"])} 21v10" stroke="#333" stroke-width="2"/>')
+    parts += [
+        f'<path d="M{x(value)} 22l5 5l-5 5l-5 -5z" fill="none" stroke="#9a5b00"/>'
+        for value in control
+    ]
     jitter = np.resize([11, 15, 7], len(values))  # equal values side by side
     parts += [
         f'<circle cx="{x(value)}" cy="{y}" r="3" fill="#0b57a4" fill-opacity=".5"/>'
@@ -131,7 +145,9 @@ def folded(row: Row, p_values: Mapping[str, str], figures: Iterable[str]) -> str
     )
     facts = {
         "measured": escape(row["quantity"]),
-        "threshold": escape(row["because"]),
+        "control": escape(row["control"]),
+        "threshold" if row["side"] else "not judged": escape(row["because"]),
+        "half or twice": escape(row["robust"]),
         "test": f"{row['test']}{', a limit' if row['limit'] else ''}",
         "p (Holm)": escape("; ".join(f"{k} {v}" for k, v in p_values.items() if v)),
         "found": escape(row["reason"]),
@@ -144,7 +160,8 @@ def folded(row: Row, p_values: Mapping[str, str], figures: Iterable[str]) -> str
 def line(row: Row, measured: str, p_values: Mapping[str, str], figures: Iterable[str]) -> str:
     """One claim as a row of its table."""
     word = row["verdict"]
-    size = -1.0 if math.isnan(row["median"]) else abs(row["median"] - row["threshold"])
+    size = abs(row["median"] - row["threshold"])
+    size = -1.0 if math.isnan(size) else size
     data = {
         "verdict": word,
         "why": row["why"],
@@ -155,13 +172,17 @@ def line(row: Row, measured: str, p_values: Mapping[str, str], figures: Iterable
     }
     attributes = " ".join(f'data-{k}="{escape(str(v))}"' for k, v in data.items())
     why = f'<br><span class="why">{escape(row["why"])}</span>' if row["why"] else ""
+    robust = f'<br><span class="why">{escape(row["robust"])}</span>' if row["robust"] else ""
+    claimed = f", claimed {escape(row['side'])} {row['threshold']:g}" if row["side"] else ""
+    control = row["control_median"]
+    beside = "" if math.isnan(control) else f"<br>control {control:.3g}"
     return (
         f'<tr id="{row["claim"]}" {attributes}>'
-        f'<td class="verdict {word.replace(" ", "-")}">{word}{why}</td>'
+        f'<td class="verdict {word.replace(" ", "-")}">{word}{why}{robust}</td>'
         f"<td><code>{row['claim']}</code><br><small>{escape(row['place'])}</small></td>"
-        f"<td>{escape(row['statement'])}{folded(row, p_values, figures)}</td>"
-        f"<td>{plot(row)}<small>{escape(measured)}, claimed "
-        f"{escape(row['side'])} {row['threshold']:g}</small></td>"
+        f"<td>{escape(row['statement'])}<br><small>The paper: {escape(row['says'])}</small>"
+        f"{folded(row, p_values, figures)}</td>"
+        f"<td>{plot(row)}<small>{escape(measured)}{claimed}{beside}</small></td>"
         f"<td>{row['measured']}</td></tr>\n"
     )
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from squareloss.claims.claim import FITTED, UnsuitableError, claim
-from squareloss.claims.select import TRAINED, ends, fits, fitted_at_end, learnt, where
+from squareloss.claims.select import ends, fits, fitted_at_end, where
 from squareloss.tables.runs import last_epoch
 from squareloss.theory.equilibrium import loss_from_rho_dot, rho_equilibrium
 
@@ -17,20 +17,12 @@ def while_training(gradientflow: pd.DataFrame) -> pd.DataFrame:
     return gradientflow[gradientflow["method"] == "momentum"]
 
 
-def apart(table: pd.DataFrame, weight_decay: float, epoch: int) -> pd.Series:
-    """|log of the ratio of rho| of the largest and the smallest start at an epoch."""
-    rows = where(table, weight_decay=weight_decay, epoch=epoch)
-    low, high = (
-        where(rows, init_scale=init).set_index("replicate")["rho"]
-        for init in ends(table, "init_scale")
-    )
-    return (high / low).map(np.log).abs()
-
-
 @claim(
     "eq5-flow",
-    "Section 3.4, Eq. 5",
+    "Section 3.1, paragraph 1; Section 3.4.1, Eq. 5",
     "gradient descent follows the gradient flow of (rho, V_k) as its step decreases",
+    says="Gradient flow is the limit of gradient descent for an infinitesimally small learning rate"
+    " (Section 3.1); for rho and V_k it is the system of Eq. 5.",
     above=0.5,
     because="1 is first order, where all is smooth; along kinks of the ReLU descent comes nearer"
     " more slowly: Euler's method has order 1/2 on flows that slide along kinks",
@@ -49,8 +41,10 @@ def order_of_descent(gradientflow: pd.DataFrame) -> pd.Series:
 
 @claim(
     "eq6-rho-dot",
-    "Eq. 6",
+    "Section 3.4.1, Eq. 6",
     "rho_dot = 2 G^2 (mu - rho (M + lambda_eff)), time = steps x rate / (1 - momentum)",
+    says="The flow of rho is rho_dot = 2 (mu - rho (M + lambda)). The factors of frozen layer norms"
+    " and momentum are derived in errata.md.",
     below=0.1,
     because="a step is finite and momentum takes 1/(1 - momentum) steps to build up",
     test="check",
@@ -70,8 +64,9 @@ def eq6_error(gradientflow: pd.DataFrame) -> pd.Series:
 
 @claim(
     "lemma4",
-    "Lemma 4, Eq. 11",
+    "Section 3.5, Lemma 4 and Eq. 11",
     "L = 1 - rho (rho_dot / 2 + mu)",
+    says="With layers of norm 1 the square loss is 1 - rho (rho_dot / 2 + mu).",
     below=0.05,
     because="a twentieth of the loss at the start, which is 1; rho_dot is from finite steps",
     test="check",
@@ -84,21 +79,35 @@ def lemma4_error(gradientflow: pd.DataFrame) -> pd.Series:
     return error.groupby([course["replicate"], course["norms"]]).max()
 
 
-def equilibrium_error(table: pd.DataFrame) -> pd.Series:
-    """rho / rho_eq - 1 at the end of the runs with weight decay: the largest by replicate."""
+def equilibrium_error(table: pd.DataFrame, epoch: str = "last", decay: float = 1) -> pd.Series:
+    """rho / rho_eq - 1 of the runs with weight decay, the largest by replicate.
+
+    At the "first" or the "last" epoch; rho_eq with `decay` times lambda_eff.
+    """
     runs = table[table["weight_decay"] > 0]
-    end = runs[runs["epoch"] == runs["epoch"].max()]
-    error = end["rho"] / rho_equilibrium(end["mu"], end["M"], end["lambda_eff"]) - 1
+    number = runs["epoch"].max() if epoch == "last" else runs["epoch"].min()
+    end = where(runs, epoch=number)
+    rho, mu, m, lam = (end[name].to_numpy() for name in ("rho", "mu", "M", "lambda_eff"))
+    error = pd.Series(rho / rho_equilibrium(mu, m, decay * lam) - 1, end.index)
     largest = error.abs().groupby(end["replicate"]).transform("max")
     found = error.where(error.abs() == largest).groupby(end["replicate"]).first()
     diverged = error.isna().groupby(end["replicate"]).any()
     return found.where(~diverged)
 
 
+def equilibrium_before(figure3: pd.DataFrame) -> pd.Series:
+    """The same at the start."""
+    return equilibrium_error(figure3, "first")
+
+
 @claim(
     "eq7-equilibrium",
-    "Eq. 7",
-    "rho -> mu / (M + lambda_eff)",
+    "Section 3.4.1, Eq. 7",
+    "rho -> mu / (M + lambda_eff), whose lambda_eff is too small here to be seen",
+    says="At critical points rho is mu / (M + lambda). That training ends at one is assumed"
+    " (Section 3.1).",
+    control="rho / rho_eq - 1 of the same networks before training",
+    controlled=equilibrium_before,
     within=0.01,
     because=NOISE,
     limit=True,
@@ -108,10 +117,18 @@ def equilibrium(figure3: pd.DataFrame) -> pd.Series:
     return equilibrium_error(figure3)
 
 
+def equilibrium_without_lambda(figure_unit: pd.DataFrame) -> pd.Series:
+    """The same from a formula without lambda."""
+    return equilibrium_error(figure_unit, decay=0)
+
+
 @claim(
     "eq7-equilibrium-unit",
-    "Eq. 7",
-    "rho -> mu / (M + lambda), all layer norms 1",
+    "Section 3.4.1, Eq. 7",
+    "rho -> mu / (M + lambda), all layer norms 1, where lambda is a tenth of M",
+    says="At critical points rho is mu / (M + lambda), not mu / M.",
+    control="rho M / mu - 1: the formula without lambda",
+    controlled=equilibrium_without_lambda,
     within=0.01,
     because=NOISE,
     limit=True,
@@ -129,8 +146,11 @@ def gap(table: pd.DataFrame, **run: object) -> pd.Series:
 
 @claim(
     "lemma1-decay-costs",
-    "Lemma 1",
+    "Section 3.2, Lemma 1",
     "lambda > 0 leaves a larger distance to interpolation than lambda = 0",
+    says="For lambda = 0 there are solutions that interpolate; for lambda > 0 solutions with equal"
+    " margins do not interpolate, they quasi-interpolate.",
+    control="lambda = 0, which is subtracted",
     above=0,
     because="a difference",
     premise=FITTED,
@@ -146,8 +166,12 @@ def gap_cost_of_decay(figure3: pd.DataFrame) -> pd.Series:
 
 @claim(
     "rho-nonmonotone",
-    "Section 3.5",
+    "Section 1, paragraph 3; Section 3.5, small initialization",
     "rho grows non-monotonically",
+    says="rho may grow non-monotonically, with oscillations over short intervals, until it"
+    " converges (Section 3.5); the introduction says that it grows so.",
+    no_control="said of any lambda, and of no mechanism that could be left out; a course that only"
+    " rises or only falls would contradict it",
     above=0.05,
     because="a twentieth is well above what SGD's noise moves rho",
     premise=FITTED,
@@ -164,96 +188,16 @@ def reversal(figure8: pd.DataFrame) -> pd.Series:
     return fits(table, table.groupby("replicate")["rho"].apply(smaller))
 
 
-def approach_of_starts(table: pd.DataFrame) -> pd.Series:
-    """With weight decay: how far apart the starts are at the end over how far at the start."""
-    decay, end = table["weight_decay"].max(), table["epoch"].max()
-    change = apart(table, decay, end) / apart(table, decay, 0)
-    return learnt(where(table, weight_decay=decay), change)
-
-
-@claim(
-    "starts-meet",
-    "Section 3.5, Figure 3",
-    "lambda > 0: different starts approach the same rho (confounded: lambda_eff differs)",
-    below=0.5,
-    because="at least half of the way; layers frozen at larger norms have a smaller lambda_eff",
-    premise=TRAINED,
-    limit=True,
-)
-def starts_meet(figure3: pd.DataFrame) -> pd.Series:
-    """|log ratio of rho| of two starts at the end over that at the start."""
-    return approach_of_starts(figure3)
-
-
-@claim(
-    "starts-meet-unit",
-    "Section 3.5",
-    "lambda > 0, all layer norms 1: different starts approach the same rho",
-    below=0.5,
-    because="at least half of the way",
-    premise=TRAINED,
-    limit=True,
-)
-def starts_of_unit_norms_meet(figure_unit: pd.DataFrame) -> pd.Series:
-    """|log ratio of rho| of the extreme starts at the end over that at the start."""
-    return approach_of_starts(figure_unit)
-
-
-def further_apart_without_decay(table: pd.DataFrame) -> pd.Series:
-    """How far apart the starts end without weight decay less how far with it."""
-    zero, decay = ends(table, "weight_decay")
-    end = table["epoch"].max()
-    return learnt(table, apart(table, zero, end) - apart(table, decay, end))
-
-
-@claim(
-    "starts-stay-apart",
-    "Section 3.5, Figure 3",
-    "lambda = 0: the final rho depends more on the start than with lambda > 0",
-    above=0,
-    because="a difference",
-    premise=TRAINED,
-)
-def starts_stay_apart(figure3: pd.DataFrame) -> pd.Series:
-    """|log ratio of rho| of two starts with lambda = 0 minus that with lambda > 0, at the end."""
-    return further_apart_without_decay(figure3)
-
-
-@claim(
-    "starts-stay-apart-unit",
-    "Section 3.5",
-    "lambda = 0, all layer norms 1: the final rho depends more on the start",
-    above=0,
-    because="a difference",
-    premise=TRAINED,
-)
-def starts_of_unit_norms_stay_apart(figure_unit: pd.DataFrame) -> pd.Series:
-    """|log ratio of rho| of the extreme starts with lambda = 0 minus that with lambda > 0."""
-    return further_apart_without_decay(figure_unit)
-
-
-@claim(
-    "lazy",
-    "Section 3.5",
-    "lambda = 0: from a large start the weights move less",
-    below=0,
-    because="a difference",
-    premise=FITTED,
-)
-def laziness(figure5: pd.DataFrame) -> pd.Series:
-    """||V_k - V_k(0)||, mean over k < L: largest start minus smallest."""
-    low, high = ends(where(figure5, weight_decay=0), "init_scale")
-    moved = [fitted_at_end(figure5, "distance", weight_decay=0, init_scale=s) for s in (low, high)]
-    return moved[1] - moved[0]
-
-
 @claim(
     "lemma5",
-    "Lemma 5",
+    "Section 3.5, Lemma 5",
     "turning V_L orthogonally to the features and raising rho leaves the outputs as they are",
+    says="If V_L and the features are aligned, V_L may turn to any unit vector of overlap alpha"
+    " with it: with rho / alpha the network still interpolates. (errata.md: what is added must be"
+    " orthogonal to the features.)",
     below=0.01,
     because="a hundredth of the label",
-    test="every",
+    test="check",
     premise=f"zero training error, and features within {ALIGNED:g} (cosine) of V_L's direction",
 )
 def rotations(figure5: pd.DataFrame) -> pd.Series:

@@ -7,11 +7,17 @@ from squareloss.claims.claim import FITTED, claim
 from squareloss.claims.section3 import gap
 from squareloss.claims.select import ends, fits, fitted_at_end, where
 
+FIGURE3 = (
+    "In Figure 3, with and without weight decay, the loss decreases with mu increasing and sigma"
+    " decreasing."
+)
 
-def of_decay(table: pd.DataFrame) -> pd.DataFrame:
-    """The run with weight decay from the smaller start."""
+
+def of_start(table: pd.DataFrame, decay: bool) -> pd.DataFrame:
+    """The run from the smaller start, with weight decay or without."""
+    zero, largest = ends(table, "weight_decay")
     return where(
-        table, weight_decay=table["weight_decay"].max(), init_scale=table["init_scale"].min()
+        table, weight_decay=largest if decay else zero, init_scale=table["init_scale"].min()
     )
 
 
@@ -20,6 +26,12 @@ def since_fitted(table: pd.DataFrame, column: str) -> tuple[pd.Series, pd.Series
     table = table.sort_values("epoch")
     fitted = table[table["train_error"] == 0].groupby("replicate")[column].first()
     return fits(table, fitted), fitted_at_end(table, column)
+
+
+def growth(table: pd.DataFrame, column: str) -> pd.Series:
+    """A column at the end over its value at the first epoch without training error."""
+    first, last = since_fitted(table, column)
+    return last / first
 
 
 def share_of_epochs(table: pd.DataFrame, what: str, given: str = "") -> pd.Series:
@@ -37,9 +49,11 @@ def share_of_epochs(table: pd.DataFrame, what: str, given: str = "") -> pd.Serie
 @claim(
     "mu-rises-as-rho-falls",
     "Section 3.5, after Lemma 4",
-    "while rho falls, mu rises",
-    below=0.1,
-    because="always, but for one epoch in ten that SGD's noise turns",
+    "share of the time in which mu falls while rho falls",
+    says="If rho_dot becomes negative during training, mu must increase, since the loss cannot.",
+    test="number",
+    because="once the data are fitted mu is nearly 1 / rho, so that mu rises as rho falls in any"
+    " training; before that epochs are too few",
     premise=FITTED,
 )
 def mu_falls_too(figure8: pd.DataFrame) -> pd.Series:
@@ -50,7 +64,10 @@ def mu_falls_too(figure8: pd.DataFrame) -> pd.Series:
 @claim(
     "rho-falls-briefly",
     "Section 3.5, after Lemma 4",
-    "rho_dot cannot be negative for long periods",
+    "rho_dot is not negative for most of training",
+    says="rho_dot cannot be negative for long periods of time.",
+    no_control="said of any training; the reason given, that the loss must fall, cannot be left"
+    " out",
     below=0.5,
     because="half of training is long",
     premise=FITTED,
@@ -62,52 +79,66 @@ def rho_falls(figure8: pd.DataFrame) -> pd.Series:
 
 @claim(
     "mu-rises",
-    "Section 3.5, Figure 3",
-    "lambda > 0: the loss decreases with mu increasing",
+    "Section 3.5, on Figure 3; Section 3.3, on lambda > 0",
+    "lambda > 0: mu increases after the data are fitted",
+    says=FIGURE3
+    + " lambda > 0 is expected to pull towards the least rho, which is the largest mu.",
+    control="the same with lambda = 0; before the fit mu rises from about 0 in any training",
+    controlled=lambda figure3: growth(of_start(figure3, decay=False), "mu"),
     above=1,
-    because="a ratio",
+    given=True,
+    because="a ratio: 1 is no change",
     premise=FITTED,
 )
 def rise_of_mu(figure3: pd.DataFrame) -> pd.Series:
     """mu at the end over that at the first epoch without training error, lambda > 0."""
-    first, last = since_fitted(of_decay(figure3), "mu")
-    return last / first
+    return growth(of_start(figure3, decay=True), "mu")
 
 
 @claim(
     "sigma-falls",
-    "Section 3.5, Figure 3",
-    "lambda > 0: the loss decreases with sigma decreasing",
+    "Section 3.5, on Figure 3",
+    "lambda > 0: sigma decreases after the data are fitted",
+    says=FIGURE3,
+    control="what mu does over the same epochs: margins that only grow or shrink together would"
+    " change sigma by the same factor",
+    controlled=lambda figure3: growth(of_start(figure3, decay=True), "mu"),
     below=1,
-    because="a ratio",
+    given=True,
+    because="a ratio: 1 is no change",
     premise=FITTED,
 )
 def fall_of_sigma(figure3: pd.DataFrame) -> pd.Series:
     """sd of the margins at the end over that at the first epoch without training error."""
-    first, last = since_fitted(of_decay(figure3), "margin_sd")
-    return last / first
+    return growth(of_start(figure3, decay=True), "margin_sd")
 
 
 @claim(
     "large-margins-shrink",
-    "Section 3.5, Figure 3",
-    "the large margins of some samples decrease",
-    below=0.9,
-    because="a tenth is more than an epoch's noise",
+    "Section 3.5, on Figure 3",
+    "lambda > 0: what becomes of the largest margin after the data are fitted",
+    says="The large margins of some of the data points decrease during training, which contributes"
+    " to a smaller sigma.",
+    test="number",
+    because="said of some samples: some of those that are largest at one time are smaller later in"
+    " any training, and this table has the largest of all alone",
     premise=FITTED,
 )
-def fall_of_the_largest(figure3: pd.DataFrame) -> pd.Series:
-    """Largest margin at the end over the largest at any epoch, lambda > 0, smaller start."""
-    table = of_decay(figure3)
-    return fitted_at_end(table, "max_margin") / table.groupby("replicate")["max_margin"].max()
+def change_of_the_largest(figure3: pd.DataFrame) -> pd.Series:
+    """Largest margin at the end over the largest at the first epoch without training error."""
+    return growth(of_start(figure3, decay=True), "max_margin")
 
 
 @claim(
     "sigma-lowers-the-loss",
-    "Section 3.5, Eq. 11",
-    "for larger rho the loss decreases because sigma^2 decreases",
-    above=0.5,
-    because="more than half of the decrease",
+    "Section 3.5, after Eq. 11",
+    "share of sigma^2 in the decrease of the loss after the data are fitted",
+    says="For small rho the decrease of the loss is that of -2 rho mu. For larger rho the term"
+    " rho^2 (sigma^2 + mu^2) becomes important: eventually the loss decreases because sigma^2"
+    " does.",
+    test="number",
+    because="with rho at Eq. 7 the other part, (1 - rho mu)^2, is of second order: nearly all of"
+    " the decrease is that of sigma^2 in any network that fits",
     premise=FITTED,
 )
 def share_of_sigma(figure3: pd.DataFrame) -> pd.Series:
@@ -115,7 +146,7 @@ def share_of_sigma(figure3: pd.DataFrame) -> pd.Series:
 
     The loss is (1 - rho mu)^2 + rho^2 sigma^2.
     """
-    table = of_decay(figure3)
+    table = of_start(figure3, decay=True)
     spread = (table["rho"] * table["margin_sd"]) ** 2
     table = table.assign(spread=spread, loss=spread + (1 - table["rho"] * table["mu"]) ** 2)
     (first, last), (whole, left) = (since_fitted(table, name) for name in ("spread", "loss"))
@@ -125,91 +156,71 @@ def share_of_sigma(figure3: pd.DataFrame) -> pd.Series:
 @claim(
     "decay-matters-late",
     "Section 3.5, after Eq. 11",
-    "lambda moves rho more in the final phase than until the data are fitted",
+    "lambda moves rho further at the end than it ever does until the data are fitted",
+    says="For standard small values the regularisation term is relevant only in the final phase,"
+    " when rho is in the order of rho_0.",
+    control="the epochs until the fit, which are subtracted; lambda = 0 is the other side of the"
+    " ratio",
     above=0,
     because="a difference",
     premise=FITTED,
 )
 def late_effect(figure3: pd.DataFrame) -> pd.Series:
-    """|log ratio of rho with lambda and without| at the end less that when the data are fitted."""
-    zero, decay = ends(figure3, "weight_decay")
-    init = figure3["init_scale"].min()
-    runs = [where(figure3, weight_decay=wd, init_scale=init) for wd in (zero, decay)]
+    """|log ratio of rho with lambda and without|: at the end, less its largest until both fit."""
+    runs = [of_start(figure3, decay=decay) for decay in (False, True)]
     fitted = [run[run["train_error"] == 0].groupby("replicate")["epoch"].min() for run in runs]
     both = pd.concat(fitted, axis=1).max(axis=1, skipna=False)
-
-    def effect(epochs: pd.Series) -> pd.Series:
-        rhos = [run.set_index(["replicate", "epoch"])["rho"] for run in runs]
-        keys = pd.MultiIndex.from_arrays([epochs.index, epochs])
-        ratio = rhos[1].reindex(keys).to_numpy() / rhos[0].reindex(keys).to_numpy()
-        return pd.Series(np.abs(np.log(ratio)), epochs.index)
-
-    end = both.where(both.isna(), float(figure3["epoch"].max()))
-    difference = effect(end) - effect(both)
+    rhos = [run.set_index(["replicate", "epoch"])["rho"] for run in runs]
+    effect = (rhos[1] / rhos[0]).map(np.log).abs().reset_index(name="effect")
+    early = effect[effect["epoch"] <= effect["replicate"].map(both)]
+    end = effect[effect["epoch"] == figure3["epoch"].max()].set_index("replicate")["effect"]
+    difference = end - early.groupby("replicate")["effect"].max()
     return fits(runs[1], fits(runs[0], difference.reindex(runs[0]["replicate"].unique())))
 
 
 @claim(
     "rho-mu-below-one",
-    "Lemma 1",
+    "Section 3.2, Lemma 1, end of its proof",
     "lambda > 0: rho mu < 1",
+    says="With lambda > 0 the solution of equal margins at zero gradient has rho mu < 1.",
+    control="1 - rho mu with lambda = 0",
+    controlled=lambda figure3: gap(of_start(figure3, decay=False)),
     above=0,
     because="a difference",
     premise=FITTED,
 )
-def positive_gap(figure8: pd.DataFrame) -> pd.Series:
-    """1 - rho mu at the end."""
-    return gap(figure8)
+def positive_gap(figure3: pd.DataFrame) -> pd.Series:
+    """1 - rho mu at the end, smaller start."""
+    return gap(of_start(figure3, decay=True))
+
+
+def largest_residual(figure8: pd.DataFrame) -> pd.Series:
+    """Largest |1 - rho fbar_n| of a sample, by row."""
+    ends_of_margins = (figure8["rho"] * figure8[name] for name in ("min_margin", "max_margin"))
+    return pd.concat([(1 - scaled).abs() for scaled in ends_of_margins], axis=1).max(
+        axis=1, skipna=False
+    )
+
+
+def residual_before(figure8: pd.DataFrame) -> pd.Series:
+    """The largest |1 - rho fbar_n| before training, of replicates that fit in the end."""
+    table = figure8.assign(residual=largest_residual(figure8))
+    return fits(figure8, where(table, epoch=0).set_index("replicate")["residual"])
 
 
 @claim(
     "quasi-interpolates",
-    "Lemma 1, Section 5.1",
-    "lambda > 0: training ends at quasi-interpolation, 1 - rho mu small",
+    "Section 1, paragraph 4; Section 3.2, Lemma 1",
+    "lambda > 0: |rho fbar_n - 1| <= epsilon for all n, epsilon small",
+    says="With weight decay interpolation is replaced by quasi-interpolation: |f(x_n) - y_n| is at"
+    " most a small epsilon for all n.",
+    control="the same before training",
+    controlled=residual_before,
     below=0.05,
     because="a twentieth of the label",
     premise=FITTED,
     limit=True,
 )
-def small_gap(figure8: pd.DataFrame) -> pd.Series:
-    """|1 - rho mu| at the end."""
-    return gap(figure8).abs()
-
-
-@claim(
-    "residuals-equal",
-    "Lemma 6, as the proofs of Theorems 5 and 6 use it",
-    "lambda > 0: the residuals 1 - rho fbar_n become equal",
-    below=0.1,
-    because="a tenth of the scale; the margins are equal far sooner, for residuals are small",
-    premise=FITTED,
-    limit=True,
-)
-def spread_of_residuals(figure8: pd.DataFrame) -> pd.Series:
-    """sd of 1 - rho fbar_n over |mean| at the end."""
-    rho, sd = (fitted_at_end(figure8, name) for name in ("rho", "margin_sd"))
-    return rho * sd / gap(figure8).abs()
-
-
-def margins_shape(name: str, column: str, within: float, because: str) -> None:
-    """The claim that a moment of the margins is that of a Gaussian."""
-
-    @claim(
-        f"margins-gaussian-{name}",
-        "Figure 10, left",
-        f"lambda > 0: the margins are Gaussian-like: {name} 0",
-        within=within,
-        because=because,
-        premise=FITTED,
-        quantity=f"{name} of the margins at the end, median over the starts",
-    )
-    def moment(figure10: pd.DataFrame) -> pd.Series:
-        table = where(figure10, weight_decay=ends(figure10, "weight_decay")[1])
-        values = [
-            fitted_at_end(table, column, init_scale=init) for init in table["init_scale"].unique()
-        ]
-        return pd.concat(values, axis=1).median(axis=1)
-
-
-margins_shape("skewness", "margin_skewness", 0.5, "an exponential law has 2")
-margins_shape("kurtosis", "margin_kurtosis", 1.0, "a Laplace law has 3 in excess of a Gaussian")
+def small_residuals(figure8: pd.DataFrame) -> pd.Series:
+    """Largest |1 - rho fbar_n| over the training samples, at the end."""
+    return fitted_at_end(figure8.assign(residual=largest_residual(figure8)), "residual")

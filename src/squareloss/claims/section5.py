@@ -1,19 +1,22 @@
 """Section 5: neural collapse."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pandas as pd
 
 from squareloss.claims.claim import FITTED, Measure, claim
-from squareloss.claims.select import LEARNT, at_end, fits, fitted_at_end, ratio_to_start, where
+from squareloss.claims.select import (
+    LEARNT,
+    at_end,
+    fits,
+    fitted_at_end,
+    of_the_papers_size,
+    where,
+)
 
-TENFOLD = 0.1
+COLLAPSED = 0.1
 TENTH = "a tenth of the scale"
-
-
-def collapse_ratio(table: pd.DataFrame) -> pd.Series:
-    """Of one run: NC1 at the end over NC1 at the start, of replicates that fit their labels."""
-    return fits(table, ratio_to_start(table, "nc1"))
 
 
 def of_figure9(measure: Measure) -> Measure:
@@ -43,118 +46,191 @@ def of_random_labels(measure: Measure) -> Measure:
     return found
 
 
-def collapse(suffix: str, about: str, of_run: Callable[[Measure], Measure], binary: bool) -> None:
-    """The claims NC1 to NC4 of one run. What is an identity for two classes is none for them."""
-    place = f"Section 5, {about}"
-    claim(
-        f"nc1-{suffix}",
-        place,
-        "NC1: Tr(Sigma_W Sigma_B^+) falls, at least tenfold",
-        below=TENFOLD,
-        because="an order of magnitude",
-        quantity="NC1 at the end over NC1 at initialisation",
-        premise=FITTED,
-        limit=True,
-    )(of_run(collapse_ratio))
-    anyway = " (with lambda > 0 so at any critical point of two classes)" if binary else ""
-    measures = [
-        ("nc2-norms-weights", f"NC2: ||w_c|| equal{anyway}", "nc2_equinorm_weights", "sd / mean"),
-        (
-            "nc2-angles-weights",
-            f"NC2: cos(w_c, w_c') -> -1/(C-1){anyway}",
-            "nc2_angle_weights",
-            "distance",
-        ),
-    ]
-    if not binary:
-        measures += [
-            ("nc2-norms-means", "NC2: ||mu_c - mu_G|| equal", "nc2_equinorm_means", "sd / mean"),
-            (
-                "nc2-angles-means",
-                "NC2, Theorem 6: cos(mu_c - mu_G, mu_c' - mu_G) -> -1/(C-1)",
-                "nc2_angle_means",
-                "distance",
-            ),
-        ]
-    measures += [
-        ("nc3", "NC3, Theorem 5/6: W / ||W|| -> M^T / ||M||", "nc3", "distance"),
-        ("nc4", "NC4: predictions are the nearest class mean", "nc4", "share that differs"),
-    ]
-    for name, statement, column, what in measures:
+@dataclass(frozen=True)
+class Condition:
+    """One of the conditions NC1 to NC4: how it is measured, and what the paper says of it."""
 
-        def final(table: pd.DataFrame, column: str = column) -> pd.Series:
+    name: str
+    column: str
+    statement: str
+    says: str
+    quantity: str
+    identity: str = ""  # why it says nothing for two classes
+
+
+IDENTITY = (
+    "for two classes the rows are opposite at any critical point with lambda > 0, collapsed or not"
+    " (errata.md)"
+)
+SIMPLEX = "NC2: the centred class means are of equal norm and at equal angles, cos = -1 / (C - 1)"
+CONDITIONS = (
+    Condition(
+        "nc1",
+        "nc1",
+        "NC1: Tr(Sigma_W Sigma_B^+) -> 0",
+        "NC1: the variance of the features within a class tends to zero; Figure 9 measures it by"
+        " Tr(Sigma_W Sigma_B^-1).",
+        "NC1",
+    ),
+    Condition(
+        "nc2-norms-weights",
+        "nc2_equinorm_weights",
+        "NC2: ||w_c|| equal",
+        f"{SIMPLEX}; by Eq. 43 and 45 so are the classifiers.",
+        "sd / mean",
+        IDENTITY,
+    ),
+    Condition(
+        "nc2-angles-weights",
+        "nc2_angle_weights",
+        "NC2: cos(w_c, w_c') -> -1/(C-1)",
+        f"{SIMPLEX}; by Eq. 43 and 45 so are the classifiers.",
+        "distance",
+        IDENTITY,
+    ),
+    Condition(
+        "nc2-norms-means",
+        "nc2_equinorm_means",
+        "NC2: ||mu_c - mu_G|| equal",
+        f"{SIMPLEX}.",
+        "sd / mean",
+        "of two centred class means both are identities",
+    ),
+    Condition(
+        "nc2-angles-means",
+        "nc2_angle_means",
+        "NC2: cos(mu_c - mu_G, mu_c' - mu_G) -> -1/(C-1)",
+        f"{SIMPLEX}.",
+        "distance",
+        "of two centred class means both are identities",
+    ),
+    Condition(
+        "nc3",
+        "nc3",
+        "NC3: W / ||W|| -> M^T / ||M||",
+        "NC3: the classifier and the centred class means become proportional.",
+        "distance",
+    ),
+    Condition(
+        "nc4",
+        "nc4",
+        "NC4: predictions are the nearest class mean",
+        "NC4: the network's decision becomes that of the nearest class mean.",
+        "share that differs",
+    ),
+)
+
+
+def before(table: pd.DataFrame, column: str) -> pd.Series:
+    """`column` before training, of the replicates that fit their labels in the end."""
+    return fits(table, where(table, epoch=0).set_index("replicate")[column])
+
+
+def collapse(suffix: str, place: str, of_run: Callable[[Measure], Measure], binary: bool) -> None:
+    """The claims NC1 to NC4 of one run; what is an identity for two classes is a number."""
+    for condition in CONDITIONS:
+        if binary and "means" in condition.name:
+            continue
+
+        def final(table: pd.DataFrame, column: str = condition.column) -> pd.Series:
             return fitted_at_end(table, column)
 
+        def start(table: pd.DataFrame, column: str = condition.column) -> pd.Series:
+            return before(table, column)
+
+        nearest = condition.name == "nc4"
+        judged = {
+            "below": 0.01 if nearest else COLLAPSED,
+            "because": "one sample in a hundred" if nearest else TENTH,
+            "limit": True,
+        }
+        number = {"test": "number", "because": condition.identity}
         claim(
-            f"{name}-{suffix}",
+            f"{condition.name}-{suffix}",
             place,
-            statement,
-            below=0.01 if column == "nc4" else TENFOLD,
-            because="one sample in a hundred" if column == "nc4" else TENTH,
-            quantity=f"{what} at the end",
+            condition.statement,
+            says=condition.says,
+            control="the same before training",
+            controlled=of_run(start),
+            quantity=f"{condition.quantity} at the end",
             premise=FITTED,
-            limit=True,
+            **(number if binary and condition.identity else judged),
         )(of_run(final))
 
 
-collapse("binary", "Figure 9", of_figure9, binary=True)
-collapse("multiclass", "Lemma 7 and Theorem 6", of_ten_classes, binary=False)
-collapse("random-labels", "remarks: random labels", of_random_labels, binary=True)
+collapse(
+    "binary",
+    "Section 5.2, paragraph 1, on Figure 9; Figure 9, caption; Section 5, conditions NC1 to NC4",
+    of_figure9,
+    binary=True,
+)
+collapse(
+    "multiclass",
+    "Section 1, contributions; Section 5.2, Theorem 6; Section 5, conditions NC1 to NC4",
+    of_ten_classes,
+    binary=False,
+)
+collapse(
+    "random-labels",
+    "Section 5.2, third remark; Section 7, on Neural Collapse",
+    of_random_labels,
+    binary=True,
+)
 
 
 @claim(
     "nc-without-generalisation",
-    "Section 7, remarks",
-    "neural collapse does not imply generalisation",
-    above=0.8,
-    because="1 is guessing; a finite test set leaves some spread",
-    premise="zero training error, and an NC1 that fell tenfold",
+    "Section 5.2, third remark; Section 7, on Neural Collapse",
+    "random labels: the test error where features have collapsed",
+    says="There is no direct relation between Neural Collapse and generalisation: it is predicted"
+    " for fully random labels, too.",
+    test="number",
+    because="with random labels no network can do better than guessing; that it collapses is what"
+    " `nc1-random-labels` to `nc4-random-labels` judge",
+    premise="zero training error, and an NC1 below 0.1",
 )
 def chance(figure_randomlabels: pd.DataFrame) -> pd.Series:
     """Random labels: test error over that of guessing."""
     table = where(figure_randomlabels, label_noise=1)
     error = at_end(table, "test_error")
     guessing = 1 - 1 / table["classes"].iloc[0]
-    return (error / guessing).where(collapse_ratio(table) < TENFOLD)
+    return (error / guessing).where(fitted_at_end(table, "nc1") < COLLAPSED)
 
 
 @claim(
     "collapse-after-fit",
-    "Section 5, Figure 9",
-    "when the training error first reaches 0, NC1 has not fallen tenfold yet",
-    above=TENFOLD,
-    because="an order of magnitude is what counts as collapse",
-    premise=FITTED,
+    "Section 5, paragraph 1, on the terminal phase of training",
+    "features collapse after the training error first vanishes: NC1 is above 0.1 then",
+    says="Neural Collapse is of the terminal phase of training, which begins at the epoch where the"
+    " training error first vanishes (reported of cross-entropy by [12]).",
+    control="the end of training, where the premise has NC1 below 0.1",
+    above=COLLAPSED,
+    because=TENTH,
+    premise="zero training error, and an NC1 below 0.1 at the end",
 )
 def collapse_when_fitted(figure9: pd.DataFrame) -> pd.Series:
-    """NC1 over that at the start, at the first snapshot without training error."""
+    """NC1 at the first snapshot without training error."""
     snapshots = figure9[figure9["nc1"].notna()].sort_values("epoch")
     fitted = snapshots[snapshots["train_error"] == 0].groupby("replicate")["nc1"].first()
-    return fits(figure9, fitted / snapshots.groupby("replicate")["nc1"].first())
+    end = fitted_at_end(figure9, "nc1")
+    return fitted.reindex(end.index).where(end < COLLAPSED)
 
 
 @claim(
     "random-labels-fail",
     "Figure 4, caption",
-    "with 100% random labels the network fails to converge",
+    "with 100% random labels the network of Figure 4 does not fit",
+    says="This network, six layers trained on 10,000 images from scale 1 with lambda = 0.001, fails"
+    " to converge with 100% random labels.",
+    control="the training error of the same network with true labels",
+    controlled=lambda figure_randomlabels: at_end(
+        where(figure_randomlabels, label_noise=0), "train_error"
+    ),
     above=LEARNT,
     because="what counts as not learnt elsewhere on this page",
+    premise="the paper's width and N, and images of norm 1 at most",
 )
 def error_of_random_labels(figure_randomlabels: pd.DataFrame) -> pd.Series:
     """Training error at the end, all labels random."""
-    return at_end(where(figure_randomlabels, label_noise=1), "train_error")
-
-
-@claim(
-    "margins-narrow",
-    "Section 5.1, Figure 8",
-    "the margins' sd shrinks relative to their mean",
-    below=1,
-    because="a ratio",
-    premise=FITTED,
-)
-def spread_ratio(figure8: pd.DataFrame) -> pd.Series:
-    """sd / mean of the margins at the end over that at the first epoch without training error."""
-    table = figure8.sort_values("epoch")
-    fitted = table[table["train_error"] == 0].groupby("replicate")["margin_spread"]
-    return fits(table, fitted.last() / fitted.first())
+    table = where(figure_randomlabels, label_noise=1)
+    return of_the_papers_size(table, at_end(table, "train_error"))

@@ -7,9 +7,8 @@ from squareloss.claims.select import (
     LEARNT,
     TRAINED,
     ends,
-    fits,
+    fitted_at_end,
     learnt,
-    ratio_to_start,
     where,
 )
 from squareloss.tables.runs import RUN, last_epoch
@@ -37,12 +36,26 @@ def with_decay(figure_lowrank: pd.DataFrame) -> pd.DataFrame:
     return figure_lowrank[figure_lowrank["weight_decay"] > 0]
 
 
+SMALLER = (
+    "A rank constraint depends on the size of the minibatches, and implies a bias of SGD towards"
+    " solutions of small rank, in the presence of regularisation."
+)
+
+
+def without_decay(figure_lowrank: pd.DataFrame) -> pd.Series:
+    """The change over the batch sizes with lambda = 0."""
+    return rank_change(figure_lowrank, "batch_size", weight_decay=0)
+
+
 @claim(
     "rank-batch",
-    "Section 6.1",
-    "lambda > 0: smaller batches give lower rank",
-    above=0,
-    because="a difference",
+    "Section 1, paragraph 7; Section 6.1",
+    "lambda > 0: by how much the rank rises from the smallest batch to the largest",
+    says=SMALLER,
+    control="the same with lambda = 0",
+    controlled=without_decay,
+    test="number",
+    because="`rank-control` judges the difference from lambda = 0, which is what weight decay does",
     premise=TRAINED,
 )
 def rank_over_batches(figure_lowrank: pd.DataFrame) -> pd.Series:
@@ -51,11 +64,27 @@ def rank_over_batches(figure_lowrank: pd.DataFrame) -> pd.Series:
 
 
 @claim(
-    "rank-learning-rate",
-    "Galanti et al. 2022, for Section 6.1",
-    "lambda > 0: larger learning rates give lower rank",
-    below=0,
+    "rank-control",
+    "Section 1, paragraph 7; Section 6.1",
+    "smaller batches lower the rank more with lambda than without",
+    says=SMALLER,
+    control="lambda = 0, which is subtracted",
+    above=0,
     because="a difference",
+    premise=TRAINED,
+)
+def control(figure_lowrank: pd.DataFrame) -> pd.Series:
+    """Change of rank over the batch sizes with lambda > 0 minus that with lambda = 0."""
+    return (rank_over_batches(figure_lowrank) - without_decay(figure_lowrank)).round(9)
+
+
+@claim(
+    "rank-learning-rate",
+    "nowhere in the paper: [55], which Section 6.2 cites",
+    "lambda > 0: by how much the rank changes from the smallest learning rate to the largest",
+    says="Nothing. The authors' later work, Galanti et al. 2022, has larger rates lower the rank.",
+    test="number",
+    because="no statement of the paper",
     premise=TRAINED,
 )
 def rank_over_rates(figure_lowrank: pd.DataFrame) -> pd.Series:
@@ -63,10 +92,15 @@ def rank_over_rates(figure_lowrank: pd.DataFrame) -> pd.Series:
     return rank_change(with_decay(figure_lowrank), "learning_rate")
 
 
+BIAS = "Training with SGD and weight decay induces a bias towards low-rank weight matrices."
+
+
 @claim(
     "rank-weight-decay",
-    "Section 6.1",
+    "Abstract; Section 1, contributions; Section 7, on Neural Collapse",
     "larger lambda gives lower rank",
+    says=BIAS,
+    control="lambda = 0, which is subtracted",
     below=0,
     because="a difference",
     premise=TRAINED,
@@ -77,41 +111,32 @@ def rank_over_decay(figure_lowrank: pd.DataFrame) -> pd.Series:
 
 
 @claim(
-    "rank-control",
-    "Section 6.1",
-    "smaller batches lower the rank more with lambda than without",
-    above=0,
-    because="a difference",
-    premise=TRAINED,
-)
-def control(figure_lowrank: pd.DataFrame) -> pd.Series:
-    """Change of rank over the batch sizes with lambda > 0 minus that with lambda = 0."""
-    without = rank_change(figure_lowrank, "batch_size", weight_decay=0)
-    return rank_over_batches(figure_lowrank) - without
-
-
-@claim(
     "rank-falls-cnn",
-    "Section 6.1",
-    "lambda > 0: the layers' stable rank falls in the paper's own setting",
+    "Abstract; Section 1, contributions; Section 7, on Neural Collapse",
+    "lambda > 0 lowers the layers' stable rank in the paper's own setting",
+    says=BIAS + " (Lemma 8 does not cover these convolutions: errata.md.)",
+    control="the same network with lambda = 0, which is divided by: its stable rank falls to about"
+    " a tenth too",
     below=1,
-    because="a ratio",
+    given=True,
+    because="a ratio: 1 is no difference",
     premise=FITTED,
 )
 def rank_of_the_papers_network(figure3: pd.DataFrame) -> pd.Series:
-    """Mean stable rank of the layers k < L at the end over that at the start, smaller start."""
-    run = where(
-        figure3,
-        weight_decay=ends(figure3, "weight_decay")[1],
-        init_scale=figure3["init_scale"].min(),
+    """Mean stable rank of the layers k < L at the end, with lambda over without, smaller start."""
+    scale = figure3["init_scale"].min()
+    without, with_lambda = (
+        fitted_at_end(figure3, "stable_rank", weight_decay=decay, init_scale=scale)
+        for decay in ends(figure3, "weight_decay")
     )
-    return fits(run, ratio_to_start(run, "stable_rank"))
+    return with_lambda / without
 
 
 @claim(
     "lemma8-rank-one",
-    "Lemma 8, Eq. 47",
+    "Section 6.1, Lemma 8 and Eq. 47",
     "d fbar_n / d V_k of a dense layer has rank at most 1 (that of a convolution has not)",
+    says="The gradient of a sample's output in V_k is a matrix of rank at most 1.",
     below=1e-10,
     because="rounding in float64",
     test="check",
@@ -123,8 +148,10 @@ def second_singular_value(minibatch: pd.DataFrame) -> pd.Series:
 
 @claim(
     "lemma8-no-equilibrium",
-    "Lemma 8",
+    "Section 6.1, Lemma 8",
     "lambda > 0: no equilibrium of all batches of 1 where V_k has rank above 2",
+    says="If SGD with weight decay converges to zero gradient for all minibatches, each V_k has"
+    " rank 2 at most.",
     above=0,
     because="a difference",
     test="check",
@@ -143,9 +170,11 @@ def no_equilibrium(minibatch: pd.DataFrame) -> pd.Series:
 
 @claim(
     "eq53-bound",
-    "Eq. 53",
+    "Section 6.1, Eq. 53",
     "||V_k dot|| <= (2 rho / N) sum_n l_n ||d fbar_n / d V_k - fbar_n V_k||",
+    says="||V_k_dot|| is (2 rho / N) sum_n l_n ||d fbar_n / d V_k - fbar_n V_k||.",
     below=1 + 1e-9,
+    given=True,
     because="read as an upper bound; equality would need all samples to pull in one direction",
     test="check",
 )
@@ -157,9 +186,11 @@ def speed_ratio(minibatch: pd.DataFrame) -> pd.Series:
 @claim(
     "eq53-rank",
     "Section 6.1, after Eq. 53",
-    "the norm of a layer's SGD updates reflects its rank (as we read it: grows with it)",
-    above=0,
-    because="no relation is 0",
+    "how the norm of a layer's SGD updates goes with its rank",
+    says="Eq. 53 predicts that the norm of the SGD updates at layer k should reflect,"
+    " asymptotically, the rank of V_k.",
+    test="number",
+    because="which relation is not said: a stable one of either sign reflects the rank",
     premise=TRAINED,
 )
 def updates_and_rank(

@@ -20,10 +20,45 @@ def of_decay(figure_sgdnoise: pd.DataFrame, column: str) -> pd.Series:
     return with_decay - without
 
 
+def slope(table: pd.DataFrame) -> pd.Series:
+    """Slope of log ||V_k - V_k one epoch before|| over log epoch, last two snapshots of one run."""
+
+    def of_replicate(rows: pd.DataFrame) -> float:
+        late = rows[rows["update_norm"] > 0].sort_values("epoch").tail(2)
+        if len(late) < 2:
+            return np.nan
+        return float(np.diff(np.log(late["update_norm"]))[0] / np.diff(np.log(late["epoch"]))[0])
+
+    slopes = {replicate: of_replicate(rows) for replicate, rows in table.groupby("replicate")}
+    return fits(table, pd.Series(slopes, dtype=float))
+
+
+def run_of(figure_sgdnoise: pd.DataFrame, optimizer: str, decay: bool) -> pd.DataFrame:
+    """One run: an optimiser, with weight decay or without."""
+    table = where(figure_sgdnoise, optimizer=optimizer)
+    zero, largest = ends(table, "weight_decay")
+    return where(table, weight_decay=largest if decay else zero)
+
+
+def ratio_to_largest(table: pd.DataFrame) -> pd.Series:
+    """||V_k - V_k one epoch before|| at the end over its largest value, of one run."""
+    return fitted_at_end(table, "update_norm") / table.groupby("replicate")["update_norm"].max()
+
+
+ALWAYS = (
+    "In the presence of regularisation SGD does not converge to a perfect equilibrium: there is"
+    " always, at least generically, SGD noise, in the weights and in the margins."
+)
+DISAPPEARS = "For lambda = 0 SGD noise is expected to essentially disappear, as Figure 10 shows."
+HALF_WAY = "0 is level and -1 falls as 1/epoch; this is the middle"
+
+
 @claim(
     "noise-of-decay",
-    "Section 6.2",
+    "Section 1, paragraph 7; Section 6.2",
     "lambda > 0: SGD's noise in the weights stays above that of lambda = 0",
+    says=ALWAYS,
+    control="lambda = 0, which is subtracted",
     above=0,
     because="a difference",
     premise=FITTED,
@@ -35,47 +70,44 @@ def noise_in_weights(figure_sgdnoise: pd.DataFrame) -> pd.Series:
 
 @claim(
     "noise-levels-off",
-    "Section 6.2",
+    "Section 1, paragraph 7; Section 6.2",
     "lambda > 0: SGD's noise in the weights levels off",
+    says=ALWAYS,
+    control="the slope with lambda = 0",
+    controlled=lambda figure_sgdnoise: slope(run_of(figure_sgdnoise, "sgd", decay=False)),
     above=-0.5,
-    because="0 is level and -1 falls as 1/epoch; this is the middle",
+    because=HALF_WAY,
     premise=FITTED,
     limit=True,
 )
 def slope_of_noise(figure_sgdnoise: pd.DataFrame) -> pd.Series:
     """Slope of log ||V_k - V_k one epoch before|| over log epoch, last two snapshots."""
-    runs = sgd(figure_sgdnoise)
-    table = where(runs, weight_decay=ends(runs, "weight_decay")[1])
-
-    def slope(rows: pd.DataFrame) -> float:
-        late = rows[rows["update_norm"] > 0].sort_values("epoch").tail(2)
-        if len(late) < 2:
-            return np.nan
-        return float(np.diff(np.log(late["update_norm"]))[0] / np.diff(np.log(late["epoch"]))[0])
-
-    slopes = {replicate: slope(rows) for replicate, rows in table.groupby("replicate")}
-    return fits(table, pd.Series(slopes, dtype=float))
+    return slope(run_of(figure_sgdnoise, "sgd", decay=True))
 
 
 @claim(
     "noise-vanishes",
     "Section 6.2",
     "lambda = 0: SGD's noise in the weights vanishes",
+    says=DISAPPEARS,
+    control="the same with lambda > 0",
+    controlled=lambda figure_sgdnoise: ratio_to_largest(run_of(figure_sgdnoise, "sgd", decay=True)),
     below=0.01,
     because="two orders of magnitude",
     premise=FITTED,
     limit=True,
 )
-def ratio_to_largest(figure_sgdnoise: pd.DataFrame) -> pd.Series:
+def noise_without_decay(figure_sgdnoise: pd.DataFrame) -> pd.Series:
     """||V_k - V_k one epoch before|| at the end over its largest value, lambda = 0."""
-    table = sgd(figure_sgdnoise, weight_decay=0)
-    return fitted_at_end(table, "update_norm") / table.groupby("replicate")["update_norm"].max()
+    return ratio_to_largest(run_of(figure_sgdnoise, "sgd", decay=False))
 
 
 @claim(
     "noise-margins",
-    "Section 6.2, Figure 10",
+    "Section 1, contributions; Section 6.2; Figure 10",
     "lambda > 0: the margins stay further apart than with lambda = 0",
+    says=ALWAYS,
+    control="lambda = 0, which is subtracted",
     above=0,
     because="a difference",
     premise=FITTED,
@@ -87,8 +119,13 @@ def noise_in_margins(figure_sgdnoise: pd.DataFrame) -> pd.Series:
 
 @claim(
     "noise-margins-vanish",
-    "Section 6.2, Figure 10",
+    "Section 6.2, on Figure 10",
     "lambda = 0: the margins become equal",
+    says=DISAPPEARS,
+    control="the same with lambda > 0",
+    controlled=lambda figure_sgdnoise: fitted_at_end(
+        run_of(figure_sgdnoise, "sgd", decay=True), "margin_spread"
+    ),
     below=0.01,
     because="two orders of magnitude below the margins",
     premise=FITTED,
@@ -96,25 +133,27 @@ def noise_in_margins(figure_sgdnoise: pd.DataFrame) -> pd.Series:
 )
 def spread_without_decay(figure_sgdnoise: pd.DataFrame) -> pd.Series:
     """sd / mean of the margins at the end, lambda = 0."""
-    return fitted_at_end(sgd(figure_sgdnoise), "margin_spread", weight_decay=0)
+    return fitted_at_end(run_of(figure_sgdnoise, "sgd", decay=False), "margin_spread")
+
+
+def comparable_runs(figure_sgdnoise: pd.DataFrame, optimizer: str) -> pd.DataFrame:
+    """The run of an optimiser with weight decay, if the two optimisers differ in nothing else."""
+    table = comparable(figure_sgdnoise, "optimizer")
+    return run_of(table, optimizer, decay=True)
 
 
 @claim(
     "noise-absent-in-gd",
-    "Sections 3.1 and 6.2",
-    "lambda > 0: full-batch gradient descent comes to rest, where SGD does not",
-    below=0.01,
-    because="two orders of magnitude",
+    "Section 1, paragraph 7; Section 3.1, paragraph 1; Section 6.2",
+    "lambda > 0: gradient descent is coming to rest, where SGD is not",
+    says="SGD differs from gradient descent: with regularisation its noise is asymptotic, and"
+    " unique to it.",
+    control="SGD's slope",
+    controlled=lambda figure_sgdnoise: slope(comparable_runs(figure_sgdnoise, "sgd")),
+    below=-0.5,
+    because=HALF_WAY,
     premise=FITTED,
-    limit=True,
 )
-def descent_over_sgd(figure_sgdnoise: pd.DataFrame) -> pd.Series:
-    """Change of V_k at the end in as many steps as an epoch of SGD has, descent over SGD.
-
-    An epoch of gradient descent is one step, and its change is taken times the steps of SGD.
-    """
-    table = comparable(figure_sgdnoise, "optimizer")
-    table = where(table, weight_decay=ends(table, "weight_decay")[1])
-    steps = np.ceil(table["n_train"].iloc[0] / table["batch_size"].iloc[0])
-    descent, noisy = (fitted_at_end(table, "update_norm", optimizer=name) for name in ("gd", "sgd"))
-    return steps * descent / noisy
+def slope_of_descent(figure_sgdnoise: pd.DataFrame) -> pd.Series:
+    """Slope of log ||V_k - V_k one epoch before|| over log epoch, last two snapshots, descent."""
+    return slope(comparable_runs(figure_sgdnoise, "gd"))

@@ -6,42 +6,60 @@ import pandas as pd
 from squareloss.claims.claim import FITTED, UnsuitableError, claim
 from squareloss.claims.select import comparable, ends, fitted_at_end, where
 
-
-@claim(
-    "start-replaces-decay",
-    "Section 7, remarks",
-    "a small start without lambda leads to a rho as small as lambda > 0 does",
-    below=0.1,
-    because="equal norms are 0; a tenth is more than SGD's noise moves rho",
-    premise=FITTED,
+SMALL = 0.1  # of the rho at the end: a start that is near 0
+PUZZLE = (
+    "Why batch normalisation leads to better solutions than Lagrange and weight normalisation,"
+    " despite similarities between them, remains a puzzle."
 )
-def start_against_decay(figure5: pd.DataFrame) -> pd.Series:
-    """log of rho without weight decay over rho with it, both from the smallest start.
 
-    Of the starts that were trained both with weight decay and without.
+
+def log_ratio(figure5: pd.DataFrame, which: int) -> pd.Series:
+    """log of rho with lambda = 0 over rho from the smallest start with lambda > 0, at the end.
+
+    `which`: 0 for the smallest, -1 for the largest of the starts that were trained with both.
     """
     zero, decay = ends(figure5, "weight_decay")
     starts = [set(where(figure5, weight_decay=wd)["init_scale"]) for wd in (zero, decay)]
-    if not (both := starts[0] & starts[1]):
+    if not (both := sorted(starts[0] & starts[1])):
         raise UnsuitableError("a start with weight decay and without")
-    without, with_decay = (
-        fitted_at_end(figure5, "rho", weight_decay=wd, init_scale=min(both)) for wd in (zero, decay)
-    )
-    return (without / with_decay).map(np.log)
+    without = fitted_at_end(figure5, "rho", weight_decay=zero, init_scale=both[which])
+    with_decay = fitted_at_end(figure5, "rho", weight_decay=decay, init_scale=both[0])
+    start = where(figure5, weight_decay=zero, init_scale=both[0], epoch=0)
+    rise = start.set_index("replicate")["rho"] / with_decay
+    return (without / with_decay).map(np.log).where((rise < SMALL).reindex(without.index))
 
 
 @claim(
-    "small-start-helps",
-    "Section 7, remarks",
-    "lambda = 0: a small start generalises better than a large one",
-    above=0,
-    because="a difference",
+    "start-replaces-decay",
+    "Section 7, on the dynamics, first remark",
+    "lambda = 0: from rho near 0 training ends at a rho as small as with lambda > 0",
+    says="The bias towards small rho that lambda > 0 induces may be replaced by small"
+    " initialisation: with appropriate parameter values training from rho near 0 ends at the first"
+    " quasi-interpolating solution, with rho_0.",
+    control="the same from the largest start",
+    controlled=lambda figure5: log_ratio(figure5, -1),
+    below=0.1,
+    because="equal norms are 0; a tenth is more than SGD's noise moves rho",
+    premise="zero training error, and a start with a tenth at most of the rho at the end",
+)
+def start_against_decay(figure5: pd.DataFrame) -> pd.Series:
+    """log of rho without weight decay over rho with it, both from the smallest start."""
+    return log_ratio(figure5, 0)
+
+
+@claim(
+    "error-of-large-start",
+    "Section 7, on the dynamics, first remark",
+    "lambda = 0: how the test errors of a large and a small start differ",
+    says="For lambda = 0 there are solutions with large rho that are suboptimal and probably"
+    " similar to the neural tangent kernel's.",
+    test="number",
+    because="what they are suboptimal in is not said: by the bounds they are, since rho is larger,"
+    " and Figure 5 right, of test errors, has no relation",
     premise=FITTED,
-    negligible=0.01,
-    negligible_because="one in a hundred test images",
 )
 def harm_of_large_start(figure5: pd.DataFrame) -> pd.Series:
-    """Test error of the largest start minus that of the smallest."""
+    """Test error of the largest start minus that of the smallest, lambda = 0."""
     table = where(figure5, weight_decay=0)
     low, high = (
         fitted_at_end(table, "test_error", init_scale=s) for s in ends(table, "init_scale")
@@ -58,8 +76,10 @@ def difference(table: pd.DataFrame, setting: str, one: str, other: str) -> pd.Se
 
 @claim(
     "bn-better-than-wn",
-    "Section 7, remarks",
+    "Section 7, on the dynamics, second remark",
     "batch normalisation generalises better than weight normalisation",
+    says=PUZZLE,
+    control="weight normalisation, which is subtracted",
     above=0,
     because="a difference",
     premise=FITTED,
@@ -71,8 +91,10 @@ def weight_norm_less_batch_norm(figure_normalization: pd.DataFrame) -> pd.Series
 
 @claim(
     "bn-better-than-lm",
-    "Section 7, remarks",
+    "Section 7, on the dynamics, second remark",
     "batch normalisation generalises better than the Lagrange multiplier",
+    says=PUZZLE,
+    control="the Lagrange multiplier, which is subtracted",
     above=0,
     because="a difference",
     premise=FITTED,
@@ -84,8 +106,11 @@ def lagrange_less_batch_norm(figure_normalization: pd.DataFrame) -> pd.Series:
 
 @claim(
     "square-loss-as-good",
-    "Section 1",
+    "Section 1, paragraph 1, citing [5]",
     "the square loss is as good as cross-entropy, if not better",
+    says="It has been found that the square loss achieves a similar level of performance, if not"
+    " better.",
+    control="cross-entropy, from which it is subtracted",
     above=-0.01,
     because="a difference of one in a hundred images counts as equal",
     premise=FITTED,

@@ -12,6 +12,7 @@ from squareloss.tables.runs import RUN, last_epoch
 
 LEARNT = 0.05  # training error below which a network counts as trained
 TRAINED = f"training error below {LEARNT:g}"
+PAPERS_N = 10_000
 
 
 def where(table: pd.DataFrame, **values: Any) -> pd.DataFrame:
@@ -63,6 +64,13 @@ def ratio_to_start(table: pd.DataFrame, column: str) -> pd.Series:
     values = finite.groupby("replicate")[column]
     missing = table["replicate"].unique()
     return (values.last() / values.first()).reindex(missing)
+
+
+def of_the_papers_size(table: pd.DataFrame, values: pd.Series) -> pd.Series:
+    """`values` by replicate, NaN unless the run has the paper's width, N and norm of images."""
+    end = at_end(table, "max_norm") < 1 + 1e-6  # 1 as float32 rounds it
+    papers = (table["width"].iloc[0] == 1) & (table["n_train"].iloc[0] == PAPERS_N)
+    return values.where(end & papers)
 
 
 def several(table: pd.DataFrame, column: str) -> None:

@@ -39,6 +39,15 @@ def median_interval(values: Floats, confidence: float = 0.95) -> tuple[float, fl
     return float(ordered[k - 1]), float(ordered[n - k])
 
 
+def violations_left(cases: int, confidence: float = 0.95) -> float:
+    """Largest share of violations under which so many cases without one are still to be expected.
+
+    The upper end of the exact one-sided interval of a share of which none was seen,
+    1 - (1 - confidence)^(1 / cases): 13 cases leave 21%. It supposes cases drawn at random.
+    """
+    return float(1 - (1 - confidence) ** (1 / cases))
+
+
 def equivalence_p(values: Floats, centre: float, margin: float) -> float:
     """p of "the median is nearer to `centre` than `margin`": the larger of two one-sided tests."""
     inside = [(values > centre - margin).sum(), (values < centre + margin).sum()]

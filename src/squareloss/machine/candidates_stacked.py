@@ -17,9 +17,10 @@ from triton.runtime.errors import OutOfResources
 from squareloss.data.split import Split
 from squareloss.machine.candidates import Candidate, Choices, State, seconds, wait
 from squareloss.spec import RunSpec
-from squareloss.train import kernels, prepare
+from squareloss.train import kernels
 from squareloss.train.device import RecordedStep, Settings, own_stream
 from squareloss.train.engine import tf32
+from squareloss.train.job import prepare
 from squareloss.train.kernels import Tile
 from squareloss.train.stacked import Stacked
 

@@ -29,7 +29,7 @@ from pathlib import Path
 import pandas as pd
 
 from squareloss import arguments
-from squareloss.claims.report import MARKS, counts, measured
+from squareloss.claims.report import MARKS, claimed, control, counts, measured
 from squareloss.claims.statistics import median_interval
 from squareloss.errors import UserError, run_stage
 from squareloss.figures.reading_statements import HITS, readings
@@ -134,13 +134,14 @@ def verdicts(results: Path, study: str, *tables: str) -> str:
             f"`{row['claim']}`",
             row["place"],
             row["statement"],
-            f"{measured(row)}, claimed {row['side']} {row['threshold']:g}",
+            f"{measured(row)}{f', claimed {claimed(row)}' if row['side'] else ''}",
+            control(row),
             f"{MARKS[row['verdict']]} {row['why'] or row['verdict']}",
         ]
         for row in claims(results, study).to_dict("records")
         if row["test"] != "check" and {*tables} & {*row["tables"].split(", ")}
     ]
-    head = ["claim", "place", "statement", "measured", "verdict"]
+    head = ["claim", "place", "statement", "measured", "control", "verdict"]
     return f"\n\n{markdown_table(head, rows)}\n"
 
 

@@ -10,13 +10,28 @@ CLAIMS = PlainTable(
     (
         Column("claim", "string", "1", "its name in claims.md"),
         Column("place", "string", "1", "where the paper makes it"),
+        Column("says", "string", "1", "what the paper says there, in other words"),
         Column("statement", "string", "1", "in symbols"),
         Column("quantity", "string", "1", "what is measured, and with which premise"),
-        Column("side", "string", "1", "side of the threshold that is claimed: >, < or within"),
-        Column("threshold", "float64", "1", "what the quantity is compared with"),
-        Column("because", "string", "1", "why this threshold"),
+        Column(
+            "side",
+            "string",
+            "1",
+            "side of the threshold that is claimed: >, <, within; empty: none",
+        ),
+        Column("threshold", "float64", "1", "what the quantity is compared with; NaN: not judged"),
+        Column("ours", "bool", "1", "whether the paper's words leave the threshold open"),
+        Column("because", "string", "1", "why this threshold, or why the number is not judged"),
         Column("premise", "string", "1", "what is measured has it, the rest is left out"),
-        Column("test", "string", "1", "replicates (their median), every case, or a check"),
+        Column(
+            "control",
+            "string",
+            "1",
+            "what is measured without the mechanism that the paper names, or why nothing is",
+        ),
+        Column(
+            "test", "string", "1", "replicates (their median), every case, a check, or a number"
+        ),
         Column("limit", "bool", "1", "whether it is about the long run"),
         Column(
             "negligible", "float64", "1", "an effect nearer to the threshold is as good as none"
@@ -26,6 +41,9 @@ CLAIMS = PlainTable(
         Column("measured", "int64", "1", "replicates or cases measured"),
         Column("without", "int64", "1", "those left out: diverged, or without the premise"),
         Column("holding", "int64", "1", "those on the claimed side"),
+        Column("beyond", "int64", "1", "those further on the claimed side than their control"),
+        Column("pairs", "int64", "1", "those whose control is measured"),
+        Column("control_holding", "int64", "1", "controls on the claimed side"),
         Column("agreeing_for", "int64", "1", "replicates that the sign test for the claim counts"),
         Column("agreeing_against", "int64", "1", "replicates that the test against it counts"),
         Column("values", "string", "1", "the measured values as JSON; null for those left out"),
@@ -34,6 +52,13 @@ CLAIMS = PlainTable(
         Column("low", "float64", "1", "lower end of the exact 95% interval of the median"),
         Column("high", "float64", "1", "upper end of it"),
         Column("half", "float64", "1", "of a limit: the median at half of training"),
+        Column("control_median", "float64", "1", "median of the control's values"),
+        Column(
+            "violations_left",
+            "float64",
+            "1",
+            "share of violations that as many cases, all holding, leave possible at 95%",
+        ),
         *(
             Column(f"{name}{side}", "float64", "1", f"{what}: {about}")
             for name, what in (
@@ -48,12 +73,19 @@ CLAIMS = PlainTable(
             )
         ),
         Column(
+            "p_control", "float64", "1", "sign test of being further than the control, in p_for"
+        ),
+        Column(
             "verdict",
             "string",
             "1",
-            "supported, contradicted, no such effect, not decided; of checks passed or failed",
+            "supported, contradicted, no such effect, not decided; checks: passed or failed;"
+            " numbers: reported",
         ),
         Column("why", "string", "1", "why it is not decided, in two or three words"),
         Column("reason", "string", "1", "the numbers that say so"),
+        Column(
+            "robust", "string", "1", "whether half or twice a threshold of ours turns the verdict"
+        ),
     ),
 )

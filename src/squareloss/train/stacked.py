@@ -3,7 +3,8 @@
 
 Nothing trains with it yet: `squareloss.machine.benchmark_step` measures it beside the step of
 `squareloss.train.engine`, which `tests/test_stacked.py` holds it to. `squareloss.train.kernels` has
-the products, this the loss, the optimiser and the norms, of all layers and replicates in four kernels.
+the products, this the loss, the optimiser and the norms, of all layers and replicates in four
+kernels.
 
 What a replicate is made of stands in a row: of `masters`, `momentum` and `weights` (R, P), layer
 after layer, each (out, k, k, in); of `radii`, `scales` and `norms` (R, layers); of `rho` (R,). The
