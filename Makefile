@@ -78,7 +78,7 @@ docs: .venv/installed ## renew what is generated: docs/tables.md, docs/claims.md
 	python -m squareloss.figures figure_verdicts --results results/docs
 	cp results/docs/figures/figure_verdicts.png docs/
 	python -m squareloss.claims.document > docs/claims.md
-	python -m squareloss.study.config > config/schema.json
+	python -m squareloss.study.schema > config/schema.json
 	python -m squareloss.study.document > config/README.md
 	python -m squareloss.pages.document_numbers *.md docs/*.md
 

@@ -16,9 +16,10 @@ from snakemake.utils import update_config
 
 from squareloss.errors import UserError
 from squareloss.spec import Recipe, Schedule
-from squareloss.study import config, sweep
+from squareloss.study import config, schema, sweep
 from squareloss.study import document as config_readme
 from squareloss.study.files import refuse_duplicates
+from squareloss.study.load import load
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,7 +45,7 @@ def changed(key, value, base=None):
 def refusals(merged):
     """The message of the error that `merged` is refused with, if it is."""
     try:
-        config.load(merged)
+        load(merged)
     except UserError as error:
         return [str(error)]
     return []
@@ -120,7 +121,7 @@ def refusals(merged):
 )
 def test_a_mistake_is_one_line_that_names_the_key(key, value, wanted):
     with pytest.raises(UserError) as caught:
-        config.load(changed(key, value))
+        load(changed(key, value))
     message = str(caught.value)
     assert "\n" not in message
     for word in wanted:
@@ -140,18 +141,18 @@ def test_a_mistake_is_one_line_that_names_the_key(key, value, wanted):
 )
 def test_a_path_has_one_spelling(given, read, monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
-    assert config.load(changed("results", given)).results == read
-    study = config.load(changed("datasets.cifar10-1v2.root", given))
+    assert load(changed("results", given)).results == read
+    study = load(changed("datasets.cifar10-1v2.root", given))
     assert study.datasets["cifar10-1v2"].root == read
 
 
 def test_no_root_stays_no_root():
-    assert config.load(raw("config/demo.yaml")).datasets["mnist-parity"].root == ""
+    assert load(raw("config/demo.yaml")).datasets["mnist-parity"].root == ""
 
 
 def test_a_number_as_a_name_is_quoted_in_a_file():
     given = yaml.safe_load('study: "2024"')
-    assert config.load(raw("config/demo.yaml") | given).study == "2024"
+    assert load(raw("config/demo.yaml") | given).study == "2024"
     # Snakemake reads numbers on its command line whatever their quotes.
     [message] = refusals(raw("config/demo.yaml") | parse_config(['study="2024"']))
     assert "in a file" in message
@@ -161,11 +162,11 @@ def test_a_missing_key_is_named():
     merged = raw()
     del merged["baseline"]["learning_rate"]
     with pytest.raises(UserError, match=r"baseline\.learning_rate: is required"):
-        config.load(merged)
+        load(merged)
 
 
 def test_an_unused_data_set_is_not_looked_for():
-    config.load(changed("datasets.cifar10-1v2.classes", [1, 77]))
+    load(changed("datasets.cifar10-1v2.classes", [1, 77]))
 
 
 def test_numbers_may_be_text():
@@ -173,7 +174,7 @@ def test_numbers_may_be_text():
     base = raw("config/demo.yaml")
     base["baseline"] |= texts
     base["seed"] = "12"
-    study = config.load(base)
+    study = load(base)
     assert study.baseline.weight_decay == 0.001
     assert study.baseline.n_train == 500
     assert study.baseline.learning_rate == 0.03
@@ -206,7 +207,7 @@ def test_a_recipe_like_another_follows_it_through_overlays():
         "grandchild": {"like": "child", "epochs": 7},
     }
     update_config(base, {"recipes": {"cnn6": {"width": 0.5, "epochs": 20}}})
-    recipes = config.load(base).recipes
+    recipes = load(base).recipes
     parent, child, grandchild = (recipes[name] for name in ("cnn6", "child", "grandchild"))
     assert child.model_dump() == parent.model_dump() | {
         "momentum": 0.5,
@@ -220,7 +221,7 @@ def test_the_paper_study_trains_each_point_once():
     """32 runs for the paper's own figures: 12 of Figure 10, 4 noisy, 7 + 8 of Figures 6 and 7, 1 of
     Figure 9.
     """
-    study = config.load(raw())
+    study = load(raw())
     runs = sweep.runs_table(study)
     drawn = {f"figure{n}" for n in range(1, 11)}
     assert drawn <= set(study.figures)
@@ -228,7 +229,7 @@ def test_the_paper_study_trains_each_point_once():
 
 
 def test_the_demo_asks_for_the_same_figures_and_points():
-    paper, demo = config.load(raw()), config.load(raw("config/demo.yaml"))
+    paper, demo = load(raw()), load(raw("config/demo.yaml"))
     assert paper.figures == demo.figures
     assert paper.experiments.keys() == demo.experiments.keys()
     fields = ("weight_decay", "init_scale", "label_noise", "learning_rate")
@@ -256,7 +257,7 @@ def test_the_page_of_the_keys_is_that_of_the_models(capsys):
 
 
 def test_the_schema_for_editors_is_that_of_the_models(capsys):
-    config.main()
+    schema.main()
     assert (ROOT / "config" / "schema.json").read_text(encoding="utf-8") == capsys.readouterr().out
 
 

@@ -16,7 +16,8 @@ from squareloss.model.architecture import (
 )
 from squareloss.model.layers import forward
 from squareloss.spec import Point
-from squareloss.study import config, cost, sweep
+from squareloss.study import cost, sweep
+from squareloss.study.load import load
 
 NETWORKS = [("cnn6", "stride"), ("cnn6", "maxpool"), ("cnn3", "stride"), ("mlp", "stride")]
 EPOCHS, SNAPSHOTS, EVERY = 25, 3, 10
@@ -31,7 +32,7 @@ def study():
     text["recipes"]["cnn6"] |= {"epochs": EPOCHS, "snapshots": SNAPSHOTS, "evaluate_every": EVERY}
     text["datasets"]["mnist-parity"]["n_test"] = N_TEST
     text["baseline"] |= {"n_train": N, "batch_size": BATCH}
-    return config.load(text | {"training_rate": 1e6, "threads": 2, "figures": ["figure3"]})
+    return load(text | {"training_rate": 1e6, "threads": 2, "figures": ["figure3"]})
 
 
 @pytest.fixture

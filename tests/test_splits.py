@@ -9,7 +9,8 @@ from test_data import data_spec, pool
 
 from squareloss.data.prepare import noisy, prepare
 from squareloss.spec import Recipe, stream
-from squareloss.study import config, sweep
+from squareloss.study import sweep
+from squareloss.study.load import load
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def study():
     """The paper's study, whose two data sets differ in all that a data set says."""
     text = raw()
     text["datasets"]["cifar10"] |= {"noise_kind": "uniform", "root": "elsewhere", "n_test": 1000}
-    return config.load(text | {"replicates": 4, "block_size": 2, "seed": 5})
+    return load(text | {"replicates": 4, "block_size": 2, "seed": 5})
 
 
 def test_two_noises_are_two_splits_each_with_its_own_noise(study):
@@ -67,7 +68,7 @@ def test_the_foot_of_a_figure_says_the_ends_of_what_is_swept():
     text = raw("config/demo.yaml")
     text["recipes"]["cnn6"]["width"] = 0.25
     text["experiments"]["figure6"]["sweeps"] = [{"n_train": [300, 100, 200]}]
-    study = config.load(text)
+    study = load(text)
     line = sweep.made_from(study, "figure6")
     assert ", N = 100 to 300, " in line
     assert "cnn6 at 0.25 x width" in line

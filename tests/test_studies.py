@@ -9,8 +9,9 @@ import yaml
 
 from squareloss import catalog
 from squareloss.figures import style
-from squareloss.study import config, sweep
 from squareloss.study import files as configfiles
+from squareloss.study import sweep
+from squareloss.study.load import load
 from squareloss.tables.aggregate import TRAINED
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +44,7 @@ def cases():
         for dataset in raw["datasets"].values():
             if dataset["source"] == "parquet":  # files that a clone does not have
                 dataset |= {"source": "cifar10", "root": "data/cifar10"}
-        study = config.load(raw)
+        study = load(raw)
         for name in study.figures:
             if catalog.figures()[name].needs_runs and name not in TAKE_ALL:
                 yield pytest.param(study, name, id=f"{study.study}-{name}")

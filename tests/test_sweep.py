@@ -15,7 +15,8 @@ from test_config import raw
 from squareloss.claims import SECTIONS
 from squareloss.code import SOURCE, files, skeleton
 from squareloss.spec import Recipe, RunSpec, canonical_json, stream
-from squareloss.study import config, paths, sweep
+from squareloss.study import paths, sweep
+from squareloss.study.load import load
 
 FINITE = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 
@@ -34,7 +35,7 @@ def test_different_numbers_have_different_paths(a, b):
 
 
 def test_runs_are_unique_and_know_their_experiments():
-    study = config.load(raw("config/demo.yaml"))
+    study = load(raw("config/demo.yaml"))
     runs = sweep.runs_table(study)
     assert not runs[list(paths.POINT_KEYS)].duplicated().any()
     shared = runs.query("wd == '0.001' and init == '0.9' and n == '500' and batch == '8'")
@@ -48,13 +49,13 @@ def test_runs_are_unique_and_know_their_experiments():
 def test_only_wanted_figures_are_run():
     base = raw("config/demo.yaml")
     base["figures"] = ["figure1", "figure9"]
-    assert len(sweep.runs_table(config.load(base))) == 1
+    assert len(sweep.runs_table(load(base))) == 1
 
 
 def test_the_foot_of_a_figure_says_how_many_replicates():
     base = raw("config/demo.yaml")
     for count, words in ((1, ", 1 replicate."), (4, ", 4 replicates.")):
-        study = config.load(base | {"replicates": count, "block_size": 1, "figures": ["figure3"]})
+        study = load(base | {"replicates": count, "block_size": 1, "figures": ["figure3"]})
         assert sweep.made_from(study, "figure3").endswith(words)
 
 
@@ -62,7 +63,7 @@ def test_more_replicates_leave_earlier_blocks_as_they_were():
     base = raw("config/demo.yaml")
     specs, data = [], []
     for replicates in (2, 4):
-        study = config.load(base | {"replicates": replicates})
+        study = load(base | {"replicates": replicates})
         point = sweep.runs_table(study)["point"][0]
         specs.append([canonical_json(sweep.run_spec(study, point, b)) for b in sweep.blocks(study)])
         data.append({path: canonical_json(s) for path, s in sweep.data_specs(study).items()})
@@ -73,7 +74,7 @@ def test_more_replicates_leave_earlier_blocks_as_they_were():
 
 
 def test_a_spec_survives_its_json():
-    study = config.load(raw())
+    study = load(raw())
     for point in sweep.runs_table(study)["point"]:
         spec = sweep.run_spec(study, point, 0)
         text = canonical_json(spec)
@@ -97,7 +98,7 @@ def test_snapshot_and_evaluation_epochs(epochs, snapshots, every):
 
 
 def test_the_paper_keeps_twelve_snapshots():
-    kept = config.load(raw()).recipes["cnn6"].snapshot_epochs()
+    kept = load(raw()).recipes["cnn6"].snapshot_epochs()
     assert len(kept) == 12
     assert kept[:3] == [0, 1, 2]
 
@@ -220,8 +221,9 @@ def test_code_keeps_stages_apart():
 def test_planning_imports_no_torch():
     script = (
         "import sys, yaml\n"
-        "from squareloss import code; from squareloss.study import config, sweep\n"
-        "study = config.load(yaml.safe_load(open('config.yaml')))\n"
+        "from squareloss import code; from squareloss.study import sweep\n"
+        "from squareloss.study.load import load\n"
+        "study = load(yaml.safe_load(open('config.yaml')))\n"
         "sweep.data_specs(study)\n"
         "sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
     )

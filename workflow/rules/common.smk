@@ -32,7 +32,7 @@ from squareloss.code import code
 from squareloss.errors import UserError
 from squareloss.spec import canonical_json
 from squareloss.study import cost, paths, sweep
-from squareloss.study.config import load
+from squareloss.study.load import load
 from squareloss.study.files import refuse_duplicates
 
 # Jobs call `python`. This makes it the one that runs Snakemake, also where no environment is activated.

@@ -8,7 +8,7 @@ import itertools
 import math
 import pkgutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import squareloss.data.sources
 import squareloss.model.networks
@@ -17,9 +17,7 @@ from squareloss.data.images import CHANNELS, SIDE
 from squareloss.errors import UserError
 from squareloss.model import normalization
 from squareloss.model.architecture import weight_shapes
-
-if TYPE_CHECKING:
-    from squareloss.study.config import Study, Sweep
+from squareloss.study.config import Study, Sweep
 
 MOST_PARAMETERS = 1e11  # several times what the memory of one GPU holds
 MOST_WIDTH = 1e6
@@ -31,7 +29,7 @@ def modules_of(package: Any) -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
 
 
-def check(study: "Study") -> None:
+def check(study: Study) -> None:
     """All checks of a config whose keys and types are right."""
     _check_size(study)
     _check_blocks(study)
@@ -39,7 +37,7 @@ def check(study: "Study") -> None:
     _check_experiments(study)
 
 
-def _check_size(study: "Study") -> None:
+def _check_size(study: Study) -> None:
     blocks = -(-study.replicates // study.block_size)
     jobs = 0
     for name, experiment in study.experiments.items():
@@ -54,7 +52,7 @@ def _check_size(study: "Study") -> None:
                 )
 
 
-def _check_blocks(study: "Study") -> None:
+def _check_blocks(study: Study) -> None:
     if study.replicates % study.block_size:
         raise UserError(
             f"config: replicates: {study.replicates} is not a multiple of "
@@ -72,7 +70,7 @@ def _reads_landscape(figure: str) -> bool:
     return figure in catalog.figures() and "landscape" in catalog.figures()[figure].reads
 
 
-def _check_landscape(figure: str, place: str, grid: dict[str, tuple], study: "Study") -> None:
+def _check_landscape(figure: str, place: str, grid: dict[str, tuple], study: Study) -> None:
     """The loss is measured between networks of two classes and one labelling, without batch norm,
     whose running statistics mean nothing in between.
     """
@@ -89,7 +87,7 @@ def _check_landscape(figure: str, place: str, grid: dict[str, tuple], study: "St
         raise UserError(f"config: {place}: {figure} takes no label noise; allowed: 0")
 
 
-def _check_recipes(study: "Study") -> None:
+def _check_recipes(study: Study) -> None:
     sources = modules_of(squareloss.data.sources)
     networks = modules_of(squareloss.model.networks)
     for name, dataset in study.datasets.items():
@@ -111,7 +109,7 @@ def _check_recipes(study: "Study") -> None:
             )
 
 
-def _check_experiments(study: "Study") -> None:
+def _check_experiments(study: Study) -> None:
     known = catalog.figures()
     for figure in study.figures:
         check_choice("figures", figure, list(known))
@@ -127,7 +125,7 @@ def _check_experiments(study: "Study") -> None:
             _check_sweep(f"experiments.{name}.sweeps[{i}]", sweep, name, study)
 
 
-def _check_sweep(place: str, sweep: "Sweep", figure: str, study: "Study") -> None:
+def _check_sweep(place: str, sweep: Sweep, figure: str, study: Study) -> None:
     def key(field: str) -> str:
         return f"{place}.{field}" if getattr(sweep, field) else f"baseline.{field}"
 
@@ -150,7 +148,7 @@ def _check_sweep(place: str, sweep: "Sweep", figure: str, study: "Study") -> Non
         _check_landscape(figure, place, grid, study)
 
 
-def _check_sizes(key: str, sizes: tuple[int, ...], dataset_name: str, study: "Study") -> None:
+def _check_sizes(key: str, sizes: tuple[int, ...], dataset_name: str, study: Study) -> None:
     """Check that the data set has the classes, and enough images for every N of a sweep."""
     dataset = study.datasets[dataset_name]
     source = importlib.import_module(f"squareloss.data.sources.{dataset.source}")

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from squareloss.errors import run_stage
-from squareloss.study.config import schema
+from squareloss.study.schema import schema
 from squareloss.tables.readable import markdown_table
 
 HEAD = """\

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from squareloss.errors import UserError
-from squareloss.study.config import Study, load
+from squareloss.study.config import Study
+from squareloss.study.load import load
 
 MOST_VALUES = 1_000_000  # in one file, with what aliases repeat
 TOO_DEEP = "its lists and mappings are nested too deeply"
