@@ -9,7 +9,7 @@ import pytest
 from docutils.core import publish_string
 from docutils.utils import Reporter
 
-from squareloss import catalog
+from squareloss.source import catalog
 
 MODULE = '''"""Section 9: something.
 
@@ -82,6 +82,6 @@ def test_a_module_that_lacks_something_is_named(folder, text, wanted):
 
 
 def test_reading_imports_no_matplotlib():
-    script = "import sys; from squareloss import catalog; catalog.figures(); "
+    script = "import sys; from squareloss.source import catalog; catalog.figures(); "
     script += "sys.exit('matplotlib' in sys.modules or 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -13,7 +13,6 @@ from matplotlib.text import Text
 from scipy.stats import t as student
 from workflow_copy import ROOT
 
-from squareloss import catalog
 from squareloss.claims.regression import regress
 from squareloss.errors import UserError
 from squareloss.figures import (
@@ -47,6 +46,7 @@ from squareloss.figures import (
     style,
 )
 from squareloss.small.problems import flow_rows
+from squareloss.source import catalog
 from squareloss.tables.aggregate import BOUND_COLUMNS, LAYER_COLUMNS, SPREAD
 from squareloss.tables.collapse import COLLAPSE
 from squareloss.tables.history import HISTORY

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from mutants.run import ROOT, Outcome, listed, main, report
 
-from squareloss.code import skeleton
+from squareloss.source.code import skeleton
 
 
 def test_every_mistake_is_another_program_and_stands_in_the_lists_once():

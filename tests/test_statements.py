@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from squareloss import catalog
 from squareloss.claims import claim as module
 from squareloss.claims import report
 from squareloss.claims.section5_settled import BEFORE
 from squareloss.claims.statements import Statement, statements
 from squareloss.small.critical_points import Point, blobs, collapse_of
 from squareloss.small.problems import FEW, initial, stream
+from squareloss.source import catalog
 from squareloss.tables.small import CRITICAL
 
 CLAIMS = {claim.name: claim for claim in report.CLAIMS}

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from squareloss import catalog
 from squareloss.figures import style
+from squareloss.source import catalog
 from squareloss.study import files as configfiles
 from squareloss.study import sweep
 from squareloss.study.load import load

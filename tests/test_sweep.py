@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_config import raw
 
 from squareloss.claims import SECTIONS
-from squareloss.code import SOURCE, files, skeleton
+from squareloss.source.code import SOURCE, files, skeleton
 from squareloss.spec import Recipe, RunSpec, canonical_json, stream
 from squareloss.study import paths, sweep
 from squareloss.study.load import load
@@ -221,7 +221,7 @@ def test_code_keeps_stages_apart():
 def test_planning_imports_no_torch():
     script = (
         "import sys, yaml\n"
-        "from squareloss import code; from squareloss.study import sweep\n"
+        "from squareloss.source import code; from squareloss.study import sweep\n"
         "from squareloss.study.load import load\n"
         "study = load(yaml.safe_load(open('config.yaml')))\n"
         "sweep.data_specs(study)\n"

@@ -15,7 +15,7 @@ from browser import CHROMIUM, opened
 from PIL import Image
 from workflow_copy import copy_repository, planned, planning, snakemake
 
-from squareloss import catalog
+from squareloss.source import catalog
 
 pytestmark = pytest.mark.workflow
 

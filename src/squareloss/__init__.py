@@ -8,7 +8,7 @@ A room for each question; docs/modules.md says who reads from whom.
     train    how a run is trained        pages    what is read in a browser
     measure  what is measured of it      share    what goes between clones
     small    small problems              machine  what this machine can do
-    theory   the paper's formulas
+    theory   the paper's formulas        source   what our own source says
 
     config.yaml -> study -> data -> train -> measure -> figures, claims -> pages
 """

@@ -25,10 +25,10 @@ except ImportError:
         f"squareloss: error: {sys.executable} has no package squareloss; in a clone of it, "
         f"{shlex.quote(sys.executable)} -m pip install ."
     )
-from squareloss import catalog
+from squareloss.source import catalog
 from squareloss.study.checks import check_folder
 from squareloss.claims import SECTIONS
-from squareloss.code import code
+from squareloss.source.code import code
 from squareloss.errors import UserError
 from squareloss.spec import canonical_json
 from squareloss.study import cost, paths, sweep

@@ -1,4 +1,4 @@
-# One rule a figure, and its table with it. What a figure is, its module says: squareloss.catalog.
+# One rule a figure, and its table with it. What a figure is, its module says: squareloss.source.catalog.
 # Each rule depends on its own module, so an edit to one figure redraws that figure alone.
 
 for figure in catalog.figures().values():

@@ -2,13 +2,13 @@
 
 import math
 
-from squareloss import catalog
-from squareloss.catalog import About
 from squareloss.claims import report  # noqa: F401 (registers the claims of all sections)
 from squareloss.claims.claim import CLAIMS, Claim
 from squareloss.claims.statements import Statement, statements
 from squareloss.claims.statistics import violations_left
 from squareloss.claims.verdict import ALPHA, FAMILY, fewest
+from squareloss.source import catalog
+from squareloss.source.catalog import About
 
 TESTS = sum(claim.tests for claim in CLAIMS)
 CASES = 13  # critical points of the long study's small networks, as an example

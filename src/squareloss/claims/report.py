@@ -17,13 +17,14 @@ from typing import Any
 
 import pandas as pd
 
-from squareloss import arguments, catalog
+from squareloss import arguments
 from squareloss.claims import SECTIONS
 from squareloss.claims import page as html
 from squareloss.claims.claim import CLAIMS
 from squareloss.claims.verdict import FAMILY, fewest, judge, steady
 from squareloss.errors import run_stage
 from squareloss.files import whole
+from squareloss.source import catalog
 from squareloss.tables.claims import CLAIMS as TABLE
 from squareloss.tables.parts import read
 from squareloss.tables.readable import markdown_table

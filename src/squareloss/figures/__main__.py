@@ -16,9 +16,10 @@ os.environ["MPLBACKEND"] = "agg"  # read, and refused if unknown, when matplotli
 import matplotlib
 import pandas as pd
 
-from squareloss import arguments, catalog
+from squareloss import arguments
 from squareloss.errors import run_stage
 from squareloss.figures import style
+from squareloss.source import catalog
 from squareloss.tables.parts import read
 from squareloss.tables.runs import read_runs
 

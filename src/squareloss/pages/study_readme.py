@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import squareloss
-from squareloss import catalog
+from squareloss.source import catalog
 
 PACKAGES = ("torch", "numpy", "pandas", "scipy", "snakemake")
 PAGE = """\

@@ -25,10 +25,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from squareloss.code import digest_here
 from squareloss.errors import UserError, run_stage
 from squareloss.files import checksum, discard_partial, whole
 from squareloss.share import snakemake_records as records
+from squareloss.source.code import digest_here
 from squareloss.tables.metrics import METRICS
 
 TRAINED = re.compile(r"(?P<study>.+)/runs/(?P<run>recipe=.+/block=\d+)/(?P<file>[^/]+)")

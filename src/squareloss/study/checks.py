@@ -12,11 +12,11 @@ from typing import Any
 
 import squareloss.data.sources
 import squareloss.model.networks
-from squareloss import catalog
 from squareloss.data.images import CHANNELS, SIDE
 from squareloss.errors import UserError
 from squareloss.model import normalization
 from squareloss.model.architecture import weight_shapes
+from squareloss.source import catalog
 from squareloss.study.config import Study, Sweep
 
 MOST_PARAMETERS = 1e11  # several times what the memory of one GPU holds

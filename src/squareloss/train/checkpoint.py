@@ -22,9 +22,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from squareloss.code import code
 from squareloss.errors import UserError
 from squareloss.files import checksum, discard_partial, lock, whole
+from squareloss.source.code import code
 from squareloss.spec import RunSpec, canonical_json
 from squareloss.train.engine import Block
 from squareloss.train.history import Row

@@ -3,7 +3,7 @@
 Snakemake does not see imports. This reads them: the import statements of a module's source,
 followed within the package. Nothing is imported, so planning stays fast.
 
-    python -m squareloss.code train model.networks.cnn6 --since results/.../run.json
+    python -m squareloss.source.code train model.networks.cnn6 --since results/.../run.json
 
 answers "why does it train again?": it lists the files, and marks those edited since.
 """
@@ -15,7 +15,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[1]
+SOURCE = Path(__file__).parents[2]
 SAME = Path(__file__).with_name("same_results.json")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

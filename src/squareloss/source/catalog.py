@@ -13,7 +13,7 @@ import inspect
 from dataclasses import dataclass
 from functools import cache
 
-from squareloss.code import SOURCE
+from squareloss.source.code import SOURCE
 
 FOLDER = SOURCE / "squareloss" / "figures"
 
