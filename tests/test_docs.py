@@ -89,6 +89,12 @@ def extended(tmp_path_factory):
         name = head.removeprefix("# ")
         assert not (folder / name).exists()
         (folder / name).write_text(body)
+    for block in blocks("docs/extending.md", "diff"):
+        head, before, added = block.splitlines()
+        path = folder / head.removeprefix("+++ ")
+        text, line = path.read_text(), f"{before[1:]}\n"
+        assert (text.count(line), before[0], added[0]) == (1, " ", "+")
+        path.write_text(text.replace(line, f"{line}{added[1:]}\n"))
     return folder
 
 
@@ -96,6 +102,7 @@ EXAMPLES = {
     "my-noise": "figure4",
     "my-digits": "figure3",
     "my-network": "figure3",
+    "my-normalization": "figure3",
     "my-figure": "figure_narrowing",
 }
 
@@ -124,6 +131,20 @@ def test_the_examples_of_extending_run(extended):
     for path in results.rglob("run.json"):
         recipe = json.loads(path.read_text())["spec"]["recipe"]
         assert (recipe["dataset"], recipe["network"]) == ("digits", "cnn2")
+        assert recipe["normalization"] == "projected"
+
+
+@pytest.mark.workflow
+def test_the_column_of_extending_is_measured(extended):
+    """After the study of all examples. With norms frozen, it lies between two other norms."""
+    parts = [*(extended / "results" / "my-all" / "metrics" / "layers").rglob("*.parquet")]
+    assert parts
+    for path in parts:
+        table = pd.read_parquet(path, partitioning=None)
+        assert (table["nuclear_norm"] >= table["frobenius_norm"]).all()
+        assert (table["nuclear_norm"] <= 12 * table["frobenius_norm"]).all()
+        norms = table.groupby(["replicate", "layer"])["frobenius_norm"]
+        assert (norms.max() / norms.min() - 1).max() < 1e-5
 
 
 def test_a_new_figure_is_listed_with_its_title(extended):
