@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -47,6 +48,8 @@ class Process:
         self._process = server.Process(target=_run, args=arguments)
         self._process.start()
         self.pid = self._process.pid
+        # Not to wait, when the tests end, for one that a failed test has left behind or stopped.
+        weakref.finalize(self, _end, self._process)
 
     def poll(self) -> int | None:
         """The exit code, None while it runs."""
@@ -82,6 +85,13 @@ def run(words: Sequence[str | Path], **keywords) -> CompletedProcess:
     """As `subprocess.run(["python", *words], capture_output=True, text=True)` would."""
     process = Process(words, **keywords)
     return CompletedProcess(process.words, process.wait(), process.stdout, process.stderr)
+
+
+def _end(process: multiprocessing.process.BaseProcess) -> None:
+    """Kill a process that still runs."""
+    if process.exitcode is None:
+        process.kill()
+        process.join()
 
 
 def _run(words: list[str], streams: list[Path], cwd: str, environment: dict[str, str]) -> None:
