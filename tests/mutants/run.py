@@ -146,9 +146,11 @@ def outcome(tests: tuple[str, ...], limit: float | None = None) -> Outcome:
         process.join()
     if code is None:
         return Outcome(False, seconds, "time limit")
+    if code == 0:
+        return Outcome(True, seconds)
     lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
     failures = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
-    return Outcome(code == 0, seconds, (failures or lines[-1:] or [""])[0])
+    return Outcome(False, seconds, (failures or lines[-1:] or [""])[0])
 
 
 def run_tests(tests: tuple[str, ...], output: Path) -> None:
