@@ -1,5 +1,6 @@
 """Which code a stage depends on, on a package of three modules made for the purpose."""
 
+import ast
 import json
 import os
 import sys
@@ -7,7 +8,7 @@ import sys
 import pytest
 
 from squareloss import code as subject
-from squareloss.code import code, digest_here, files
+from squareloss.code import code, digest_here, files, skeleton
 
 MODULES = {
     "__init__": "VERSION = 1\n",
@@ -133,3 +134,12 @@ def test_it_tells_what_was_edited_after_a_result(package, monkeypatch, capsys):
         "squareloss/train.py",
     ]
     assert last == code("train")
+
+
+def test_an_empty_field_that_a_later_python_adds_changes_nothing(package, monkeypatch):
+    source = MODULES["train"]
+    before = skeleton(source)
+    monkeypatch.setattr(ast.FunctionDef, "_fields", (*ast.FunctionDef._fields, "later"))
+    monkeypatch.setattr(ast.FunctionDef, "later", [], raising=False)
+    assert "later=[]" in ast.dump(ast.parse(source))
+    assert skeleton(source) == before

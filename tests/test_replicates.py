@@ -69,3 +69,16 @@ def test_a_checkpoint_belongs_to_its_data_and_spec(tmp_path, noisy, make_spec):
     assert differing(identity(dataclasses.replace(noisy, noisy_labels=one))) == {"data"}
     assert differing(identity(noisy, weight_decay=2e-3)) == {"spec"}
     assert differing(identity(noisy, network="mlp")) == {"spec", "code version"}
+
+
+def test_every_number_of_a_replicate_that_diverged_is_missing(noisy, make_spec):
+    spec = make_spec(replicates=REPLICATES)
+    block = Block.of(spec, noisy, 0.05)
+    missing = Snapshot.missing(spec.recipe.layers(2), *block.train_x.shape[1:3])
+    for name, rows in block.rows(missing, missing, 5).items():
+        for row in rows:
+            values = {key: np.asarray(value) for key, value in row.items()}
+            of_network = {k: v for k, v in values.items() if k not in ("max_norm", "delta")}
+            numbers = {k: v for k, v in of_network.items() if v.dtype.kind == "f"}
+            assert numbers, name
+            assert not [k for k, v in numbers.items() if not np.isnan(v).all()], (name, row)
