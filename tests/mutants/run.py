@@ -1,6 +1,6 @@
 """Which mistakes the tests notice: `make mutants`.
 
-    python tests/mutants/run.py [--only engine] [--cores 2]
+    python tests/mutants/run.py [--only engine] [--cores 2] [--verbose]
 
 The lists beside this file, one a subject, hold mistakes: a text of a source file, what stands there
 by mistake, and the tests that cover the place. Each mistake is made alone, and its tests run. If
