@@ -121,6 +121,16 @@ def test_the_memory_of_training_by_hand(study, point, layers):
     assert on_gpu - on_cpu == cost.CUDA_TRAINING_BYTES - cost.TRAINING_BYTES
 
 
+def test_images_in_colour_are_three_numbers_a_pixel(study, point, layers):
+    colour = next(name for name, data in study.datasets.items() if data.source == "cifar10")
+    recipe = study.recipes[point.recipe_name].model_copy(update={"dataset": colour})
+    study = study.model_copy(update={"recipes": study.recipes | {point.recipe_name: recipe}})
+    images = (N + study.datasets[colour].n_test) * 32 * 32 * 3 * (1 + 4 + 4 + 1)
+    weights = REPLICATES * sum(w.numel() * w.element_size() for w in weights_of(layers, 3))
+    memory = cost.training_job(study, point).memory
+    assert memory == pytest.approx(cost.TRAINING_BYTES + (2 * KEPT + 4) * weights + images)
+
+
 def test_reading_by_hand(study, point, layers):
     job = cost.reading_job(study, point)
     passes = (4 * N + 2 * N_TEST) * KEPT * REPLICATES

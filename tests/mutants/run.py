@@ -1,6 +1,6 @@
 """Which mistakes the tests notice: `make mutants`.
 
-    python tests/mutants/run.py [--only engine] [--cores 2]
+    python tests/mutants/run.py [--only engine] [--cores 2] [--verbose]
 
 The lists beside this file, one a subject, hold mistakes: a text of a source file, what stands there
 by mistake, and the tests that cover the place. Each mistake is made alone, and its tests run. If
@@ -8,25 +8,28 @@ they pass, a test is missing. Most of the mistakes are in how parts are put toge
 another replicate, test images in the place of training images. Programs that mutate every operator,
 as mutmut and cosmic-ray do, seldom make these, and their thousands would take days.
 
-The working tree is never changed: every worker has a copy of it.
+The working tree is never changed: every worker has a copy of it. A mutant's tests take less time
+than the import of PyTorch and pandas, so each worker is forked from a process that has imported the
+libraries, and forks itself for every mutant.
 """
 
 import argparse
+import importlib.util
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Queue
-from typing import TypeVar
+from unittest import mock
 
+import pytest
 import yaml
 from tqdm import tqdm
 
@@ -37,8 +40,17 @@ GOAL = 0.95
 PATIENCE = 120.0
 # What the copies need not have. Of the results they have the reference.
 LEFT_OUT = {".git", ".venv", ".snakemake", "data", "results"}
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+# What tests and code import, but for the package itself.
+LIBRARIES = [
+    "hypothesis", "matplotlib.figure", "pandas", "pyarrow.parquet", "pydantic", "pytest",
+    "safetensors.torch", "scipy.integrate", "scipy.sparse.linalg", "scipy.stats", "seaborn",
+    "snakemake.cli", "torch", "torch._dynamo", "torch.utils.flop_counter", "tqdm", "yaml",
+]  # fmt: skip
+# Bytecode is not kept, since a mistake may be as long as the truth.
+VARIABLES = {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+server = multiprocessing.get_context("forkserver")
+server.set_forkserver_preload(LIBRARIES)
+fork = multiprocessing.get_context("fork")
 
 
 class ListError(ValueError):
@@ -95,9 +107,9 @@ def listed(root: Path, only: str | None = None) -> list[Mutant]:
     return found
 
 
-def copied(root: Path, folder: Path) -> Path:
-    """A copy of the working tree in `folder` whose package is what Python imports there."""
-    tree = folder / "tree"
+def move_into_a_copy(root: Path, folder: str) -> None:
+    """Copy the working tree into `folder`, and make the copy the worker's current directory."""
+    tree = Path(folder, str(os.getpid()), "tree")
 
     def skipped(where: str, names: list[str]) -> set[str]:
         top = LEFT_OUT if Path(where) == root else set()
@@ -106,18 +118,7 @@ def copied(root: Path, folder: Path) -> Path:
     shutil.copytree(root, tree, ignore=skipped, symlinks=True)
     if (reference := root / "results" / "reference").is_dir():
         shutil.copytree(reference, tree / "results" / "reference")
-    for init in (tree / "src").glob("*/__init__.py"):
-        name = init.parent.name
-        command = [sys.executable, "-c", f"import {name}; print({name}.__file__)"]
-        imported = subprocess.check_output(command, cwd=tree, env=environment(tree), text=True)
-        assert Path(imported.strip()) == init, f"{imported.strip()} is imported, and not the copy"
-    return tree
-
-
-def environment(tree: Path) -> dict[str, str]:
-    """Variables of a test process. Bytecode is not kept: a mistake may be as long as the truth."""
-    added = {"PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    return os.environ | added | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+    os.chdir(tree)
 
 
 @dataclass(frozen=True)
@@ -129,58 +130,53 @@ class Outcome:
     failed: str = ""
 
 
-def outcome(tree: Path, tests: tuple[str, ...], limit: float | None = None) -> Outcome:
-    """Run tests in a copy; what takes longer than `limit` seconds is ended and has failed."""
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-n0", "--hypothesis-seed=0"]
-    options.append(f"--basetemp={tree.with_name('tmp')}")
+def outcome(tests: tuple[str, ...], limit: float | None = None) -> Outcome:
+    """Run tests in the copy; what takes longer than `limit` seconds is ended and has failed."""
+    output = Path("../output")
     start = time.monotonic()
-    with subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options, *tests],
-        cwd=tree,
-        env=environment(tree),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # so that what the tests have started ends with them
-    ) as process:
-        try:
-            output, _ = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            return Outcome(False, time.monotonic() - start, "time limit")
-    words = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    failed = (words or output.splitlines()[-1:] or [""])[0]
-    return Outcome(process.returncode == 0, time.monotonic() - start, failed)
-
-
-def in_copies(
-    trees: list[Path],
-    items: Iterable[Item],
-    work: Callable[[Path, Item], Result],
-    note: Callable[[Item, Result], None],
-) -> dict[Item, Result]:
-    """`work` on every item, one at a time in each tree; `note` is told of each when it is done."""
-    free: Queue[Path] = Queue()
-    for tree in trees:
-        free.put(tree)
-
-    def one(item: Item) -> Result:
-        tree = free.get()
-        try:
-            return work(tree, item)
-        finally:
-            free.put(tree)
-
-    done = {}
-    pool = ThreadPoolExecutor(len(trees))
+    process = fork.Process(target=run_tests, args=(tests, output))
+    process.start()
     try:
-        futures = {pool.submit(one, item): item for item in items}
-        for future in as_completed(futures):
-            done[futures[future]] = future.result()
-            note(futures[future], future.result())
+        process.join(limit)
+        seconds, code = time.monotonic() - start, process.exitcode
     finally:
-        pool.shutdown(cancel_futures=True)
-    return done
+        assert process.pid is not None
+        with suppress(ProcessLookupError):  # it is ended already, and has left nothing behind
+            os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+    if code is None:
+        return Outcome(False, seconds, "time limit")
+    if code == 0:
+        return Outcome(True, seconds)
+    lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
+    failures = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    return Outcome(False, seconds, (failures or lines[-1:] or [""])[0])
+
+
+def run_tests(tests: tuple[str, ...], output: Path) -> None:
+    """Be a process that runs tests on the package of its current directory, and exits as pytest."""
+    os.setsid()
+    with output.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    source = Path("src").absolute()
+    os.environ |= VARIABLES | {"PYTHONPATH": str(source)}
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(source))
+    for init in source.glob("*/__init__.py"):
+        package = init.parent.name
+        assert package not in sys.modules, f"{package} was imported before the mistake was made"
+        spec = importlib.util.find_spec(package)
+        assert spec is not None
+        assert spec.origin == str(init), f"{spec.origin} is what tests import, and not the copy"
+    options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-n0", "--hypothesis-seed=0"]
+    sys.exit(pytest.main([*options, "--basetemp=../tmp", *tests]))
+
+
+def with_mistake(mutant: Mutant, limit: float) -> Outcome:
+    """How a mutant's tests go in the copy, with the mistake."""
+    with mutant.made(Path.cwd()):
+        return outcome(mutant.tests, limit)
 
 
 def files_of(mutant: Mutant) -> set[str]:
@@ -188,40 +184,49 @@ def files_of(mutant: Mutant) -> set[str]:
     return {name.partition("::")[0] for name in mutant.tests}
 
 
-def judged(root: Path, mutants: list[Mutant], cores: int, patience: float) -> dict[Mutant, Outcome]:
+def judged(
+    root: Path, mutants: list[Mutant], cores: int, patience: float, verbose: bool = False
+) -> dict[Mutant, Outcome]:
     """How the tests of every mutant went. Raises `ListError` if they fail without a mistake."""
     names = dict.fromkeys(name for mutant in mutants for name in mutant.tests)
     files = {
         file: tuple(name for name in names if name.partition("::")[0] == file)
         for file in sorted({file for mutant in mutants for file in files_of(mutant)})
     }
-    total = len(files) + len(mutants)
     with (
-        tempfile.TemporaryDirectory(prefix="mutants-") as work,
-        tqdm(total=total, unit="run", disable=not sys.stderr.isatty()) as bar,
+        tempfile.TemporaryDirectory(prefix="mutants-") as folder,
+        mock.patch.dict(os.environ, VARIABLES),  # the workers', from their start
+        ProcessPoolExecutor(cores, server, move_into_a_copy, (root, folder)) as pool,
     ):
-        trees = [copied(root, Path(work, str(i))) for i in range(min(cores, total))]
+        try:
+            unchanged = {pool.submit(outcome, tests): file for file, tests in files.items()}
+            usual = {}
+            for run in progress(unchanged, "file"):
+                file, found = unchanged[run], run.result()
+                if not found.passed:
+                    what = f"{file} fails on unchanged code, mend that first: {found.failed}"
+                    raise ListError(what)
+                usual[file] = found.seconds
+            mistaken = {}
+            for mutant in mutants:
+                limit = patience + 3 * sum(usual[file] for file in files_of(mutant))
+                mistaken[pool.submit(with_mistake, mutant, limit)] = mutant
+            for run in progress(mistaken, "mistake"):
+                mutant, found = mistaken[run], run.result()
+                if verbose or (found.passed and not mutant.equivalent):
+                    what = found.failed or "unnoticed"
+                    line = f"{what}: {shown(mutant, root)} ({found.seconds:.0f} s)"
+                    tqdm.write(line, file=sys.stderr)
+            return {mutant: run.result() for run, mutant in mistaken.items()}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
-        def without_mistake(tree: Path, file: str) -> Outcome:
-            return outcome(tree, files[file])
 
-        def unchanged(file: str, found: Outcome) -> None:
-            bar.update()
-            if not found.passed:
-                raise ListError(f"{file} fails on unchanged code, mend that first: {found.failed}")
-
-        def with_mistake(tree: Path, mutant: Mutant) -> Outcome:
-            seconds = sum(usual[file].seconds for file in files_of(mutant))
-            with mutant.made(tree):
-                return outcome(tree, mutant.tests, patience + 3 * seconds)
-
-        def told(mutant: Mutant, found: Outcome) -> None:
-            bar.update()
-            if found.passed and not mutant.equivalent:
-                bar.write(f"unnoticed: {shown(mutant, root)}", file=sys.stderr)
-
-        usual = in_copies(trees, files, without_mistake, unchanged)
-        return in_copies(trees, mutants, with_mistake, told)
+def progress(runs: Collection[Future[Outcome]], unit: str) -> Iterator[Future[Outcome]]:
+    """Runs when they are done, and how many are."""
+    hidden = not sys.stderr.isatty()
+    yield from tqdm(as_completed(runs), total=len(runs), unit=unit, disable=hidden)
 
 
 def shown(mutant: Mutant, root: Path) -> str:
@@ -257,12 +262,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", help="one list, e.g. engine")
     parser.add_argument("--cores", default="2", help="tests that run at once: a number, or all")
+    parser.add_argument("--verbose", action="store_true", help="name what notices each mistake")
     parser.add_argument("--root", type=Path, default=ROOT, help="the working tree")
     parser.add_argument("--patience", type=float, default=PATIENCE, help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     cores = (os.cpu_count() or 1) if args.cores == "all" else int(args.cores)
     try:
-        found = judged(args.root, listed(args.root, args.only), cores, args.patience)
+        found = judged(args.root, listed(args.root, args.only), cores, args.patience, args.verbose)
     except ListError as error:
         print(error, file=sys.stderr)
         return 2
