@@ -29,11 +29,12 @@ def run_stage(main: Callable[[], None]) -> None:
             traceback.print_exc()
         given = [word for word in sys.argv[1:] if len(word) < 4096 and Path(word).exists()]
         more = f" and {len(given) - FILES} more" if len(given) > FILES else ""
-        sys.exit(
-            f"squareloss: error: {type(error).__name__}: {printable(first_line(error))}; is one of "
-            f"its files damaged? {', '.join(given[:FILES]) or 'it has none'}{more}; "
-            f"{TRACEBACK}=1 in the environment shows where"
+        line = (
+            f"{type(error).__name__}: {first_line(error)}; is one of the job's files damaged? "
+            f"{', '.join(given[:FILES]) or 'it has none'}{more}; {TRACEBACK}=1 in the environment "
+            "shows where"
         )
+        sys.exit(f"squareloss: error: {printable(line)}")
 
 
 def printable(text: object, longest: int = 2000) -> str:

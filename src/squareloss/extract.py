@@ -12,8 +12,8 @@ import torch
 from squareloss.data.split import read_split
 from squareloss.errors import run_stage
 from squareloss.measure.extraction import extracted
-from squareloss.spec import read_spec
 from squareloss.tables.metrics import METRICS
+from squareloss.train import record
 
 
 def main() -> None:
@@ -23,7 +23,9 @@ def main() -> None:
         parser.add_argument(f"--{option}", required=True)
     parser.add_argument("--delta", type=float, required=True)
     args = parser.parse_args()
-    spec = read_spec(args.run)
+    trained = record.read(args.run)
+    trained.refuse_other_snapshots(args.snapshots)
+    spec = trained.spec
     torch.set_num_threads(spec.threads)
     rows = extracted(spec, args.snapshots, read_split(args.data), args.delta)
     for table in METRICS:

@@ -27,9 +27,12 @@ from squareloss.claims.verdict import FAMILY, fewest, judge
 from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.readable import markdown_table
+from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.claims import CLAIMS as TABLE
+from squareloss.tables.layers import LAYERS
 from squareloss.tables.parts import read
 from squareloss.tables.runs import read_runs
+from squareloss.tables.small import SMALL
 
 for section in SECTIONS:
     importlib.import_module(f"squareloss.{section}")
@@ -194,12 +197,11 @@ def main() -> None:
     )
     parser.add_argument("--output", required=True, help="prefix of the .parquet and .md")
     args = parser.parse_args()
-    runs = catalog.figures()  # the other tables are of small problems
     tables = {
-        Path(path).stem: read_runs(path) if Path(path).stem in runs else read([path])
+        Path(path).stem: read([path], SMALL.get(Path(path).stem, AGGREGATE), whole=False)
         for path in args.tables
     }
-    tables |= {f"{Path(path).stem}_layers": read_runs(path) for path in args.layers}
+    tables |= {f"{Path(path).stem}_layers": read_runs(path, LAYERS) for path in args.layers}
     table = judge(CLAIMS, tables)
     TABLE.write(f"{args.output}.parquet", table)
     texts = {

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from squareloss.errors import UserError
 from squareloss.files import whole
 from squareloss.tables.aggregate import AGGREGATE, AVERAGED, INPUT_COLUMNS, TRAINED
 from squareloss.tables.runs import RUN
@@ -32,8 +33,14 @@ def aggregate(
     """Join the four tables on the identity columns; every row of `history` stays, once.
 
     `recipes`: the settings of each recipe by its name. Raises `KeyError` if the columns are not
-    those of the schema.
+    those of the schema, and `UserError` if what is measured of snapshots is not of the same ones.
     """
+    for name, table in (("layers", layers), ("bounds", bounds)):
+        if set(map(tuple, table[KEYS].to_numpy())) != set(map(tuple, collapse[KEYS].to_numpy())):
+            raise UserError(
+                f"the tables collapse and {name} have other runs, replicates or epochs; delete "
+                "the parts of both and run again"
+            )
     values = bounds.pivot(index=[*KEYS, *INPUTS], columns="bound", values="value").reset_index()
     joined = history.merge(collapse, on=KEYS, how="left", validate="1:1")
     joined = joined.merge(averages(layers), on=KEYS, how="left", validate="1:1")
