@@ -12,6 +12,7 @@ export PYTHONUTF8 := 1
 export USER_PATH := $(PATH)
 export PATH := $(BIN):$(PATH)
 
+.PHONY: prune
 .PHONY: help demo report test test-slurm bench doctor lint docs lock merge archive fetch-results reference clean
 
 help: ## this list
@@ -69,10 +70,13 @@ merge: .venv/installed ## take what another clone has trained: make merge FROM=.
 	python -m squareloss.share.merge --source "$(FROM)"
 
 archive: .venv/installed ## a study's finished runs as files to publish: make archive CONFIG=config/demo.yaml [TO=folder] [WEIGHTS=no]
-	python -m squareloss.share.archive --config config.yaml $(CONFIG) $(if $(TO),--target "$(TO)") $(if $(filter no,$(WEIGHTS)),--without-weights)
+	python -m squareloss.share.archive --config config.yaml $(CONFIG) $(if $(TO),--target "$(TO)") $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 fetch-results: .venv/installed ## take them instead of training: make fetch-results CONFIG=config/demo.yaml FROM=https://...
 	python -m squareloss.share.fetch --config config.yaml $(CONFIG) --source "$(FROM)"
+
+prune: .venv/installed ## remove trained runs that a config no longer asks for: make prune CONFIG=config/demo.yaml
+	python -m squareloss.share.prune --config config.yaml $(CONFIG)
 
 # Only names that the config allows for a study: STUDY=../x would delete what lies elsewhere. The
 # shell reads STUDY from its environment, so that nothing in it is taken for a command.
