@@ -30,7 +30,7 @@ export PYTHONSAFEPATH := 1
 unexport BASH_ENV CDPATH ENV GLOBIGNORE IFS POSIXLY_CORRECT
 unexport PYTHONHOME PYTHONINSPECT PYTHONOPTIMIZE PYTHONWARNINGS
 
-.PHONY: help demo report test mutants test-slurm bench doctor lint docs lock merge archive fetch-results reference clean
+.PHONY: help demo report test mutants test-slurm bench doctor lint docs lock merge archive fetch-results reference prune clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
@@ -96,6 +96,9 @@ archive: .venv/installed ## a study's finished runs as files to publish: make ar
 
 fetch-results: .venv/installed ## take them instead of training: make fetch-results CONFIG=config/demo.yaml FROM=https://...
 	python -m squareloss.share.fetch --config config.yaml $${CONFIG:+"$$CONFIG"} --source="$$FROM"
+
+prune: .venv/installed ## remove trained runs that a config no longer asks for: make prune CONFIG=config/demo.yaml
+	python -m squareloss.share.prune --config config.yaml $${CONFIG:+"$$CONFIG"}
 
 # Only names that the config allows for a study: STUDY=../x would delete what lies elsewhere. One shell,
 # so that nothing (`make -i`) goes on to the removal past a refusal or a failed copy.

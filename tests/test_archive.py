@@ -328,8 +328,8 @@ def test_parts_elsewhere_are_refused(copy, study, clone, part):
 
 
 def test_what_a_file_lacks_is_named(copy, study, clone):
-    run = min(packing.jobs(study))
-    part = f"results/tiny/metrics/none/{run}.parquet"
+    run = max(packing.jobs(study))  # Figure 2 is of the other run
+    part = f"results/tiny/metrics/landscape/{run}.parquet"
     change(copy, lambda manifest: manifest["runs"][run]["parts"].append(part))
     with pytest.raises(UserError, match=f"lacks {part}"):
         fetching.fetch(str(copy), clone, study)
@@ -368,11 +368,15 @@ def test_a_transfer_that_breaks_off_in_the_list_is_one_line(study):
 def test_an_archive_replaces_its_own_files_and_no_others(finished, study, tmp_path):
     folder = tmp_path / "archive"
     packing.archive(study, finished, folder)
-    stale = folder / "recipe=old/block=0.tar.xz"
-    stale.parent.mkdir()
-    stale.touch()
+    run = min(packing.jobs(study))
+    old, mine = run.replace("wd=0.001", "wd=0.1"), folder / "mine" / "thesis.tar.xz"
+    stale = shutil.copytree(folder / Path(run).parent, folder / Path(old).parent)
+    change(folder, lambda manifest: manifest["runs"].update({old: manifest["runs"][run]}))
+    mine.parent.mkdir()
+    mine.touch()
     packing.archive(study, finished, folder)
-    assert not stale.exists()
+    assert not list(stale.iterdir())
+    assert mine.exists()
     with pytest.raises(UserError, match="holds the study tiny; name another"):
         packing.archive(study.model_copy(update={"study": "other"}), finished, folder)
     with pytest.raises(UserError, match="not empty and no archive"):

@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
@@ -14,6 +16,7 @@ from test_figures import margins_of, run, runs
 from squareloss.errors import run_stage
 from squareloss.figures import __main__ as job
 from squareloss.figures import style
+from squareloss.tables.margins import MARGINS
 
 
 def command(monkeypatch, *arguments):
@@ -25,7 +28,8 @@ def command(monkeypatch, *arguments):
 def test_redraw_is_byte_identical(monkeypatch, tmp_path):
     table, part = tmp_path / "a.parquet", tmp_path / "m.parquet"
     run(0).to_parquet(table)
-    margins_of(0).to_parquet(part)
+    margins = margins_of(0).assign(label=0, true_label=0)
+    pq.write_table(pa.Table.from_pandas(margins, MARGINS.schema()), part)
     written = []
     for name in ("one", "two"):
         arguments = [

@@ -89,7 +89,7 @@ def test_round_trip(table, tmp_path):
     for name in rows[0]:
         expected = pd.Series([row[name] for row in rows])
         assert frame[name].equals(expected.astype(frame[name].dtype)), name
-    assert len(read([path, path])) == 2 * len(ROWS)
+    assert len(read([path, path], table)) == 2 * len(ROWS)
 
 
 def test_a_row_of_arrays_stands_for_many_rows(table, tmp_path):
@@ -154,7 +154,7 @@ def to_join(tmp_path):
             else:
                 rows.append(row)
         table.write(tmp_path / f"{table.name}.parquet", POINT, rows)
-        frames.append(read([tmp_path / f"{table.name}.parquet"]))
+        frames.append(read([tmp_path / f"{table.name}.parquet"], table))
     return frames
 
 
@@ -228,7 +228,7 @@ def test_the_job_writes_both_tables(to_join, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "squareloss.aggregate",
+        "squareloss.measure.join",
         "--recipes",
         json.dumps(RECIPES),
     ]

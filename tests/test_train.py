@@ -21,8 +21,9 @@ from squareloss.measure.extraction import Block, extract_block
 from squareloss.model.architecture import build
 from squareloss.model.layers import forward
 from squareloss.model.network import Network
-from squareloss.spec import Schedule, canonical_json, read_spec
+from squareloss.spec import Schedule, canonical_json
 from squareloss.tables.history import HISTORY
+from squareloss.train import record
 from squareloss.train.evaluate import square_loss, targets
 from squareloss.train.job import history_rows, prepare, train
 from squareloss.train.snapshots import Snapshot, open_snapshots
@@ -366,7 +367,7 @@ def test_an_arc_without_its_ends_is_missing_and_figure2_says_so(tmp_path, split,
     files["output"] = "landscape.parquet"
     options = [word for name in files for word in (f"--{name}", str(tmp_path / files[name]))]
     draw = ["figure2", "--results", tmp_path, "--landscape", tmp_path / "landscape.parquet"]
-    for words in (["squareloss.landscape", *options], ["squareloss.figures", *draw]):
+    for words in (["squareloss.measure.arc", *options], ["squareloss.figures", *draw]):
         done = forked.run(["-m", *words])
         assert done.returncode == 0, done.stderr
     assert pd.read_parquet(tmp_path / "landscape.parquet")["mu"].isna().all()
@@ -376,7 +377,7 @@ def test_an_arc_without_its_ends_is_missing_and_figure2_says_so(tmp_path, split,
 def test_a_damaged_record_is_one_line(tmp_path):
     (tmp_path / "run.json").write_text('{"spec": ')
     with pytest.raises(UserError, match=r"run\.json: not the record of a run"):
-        read_spec(str(tmp_path / "run.json"))
+        record.read(tmp_path / "run.json")
 
 
 def test_a_missing_split_is_one_line(tmp_path, make_spec):

@@ -8,6 +8,9 @@ from squareloss import arguments
 from squareloss.errors import run_stage
 from squareloss.measure.join import KEYS, aggregate, write
 from squareloss.tables.aggregate import AGGREGATE
+from squareloss.tables.bounds import BOUNDS
+from squareloss.tables.collapse import COLLAPSE
+from squareloss.tables.history import HISTORY
 from squareloss.tables.layers import LAYERS
 from squareloss.tables.parts import read
 from squareloss.tables.runs import RUN
@@ -19,15 +22,15 @@ def main() -> None:
     parser.add_argument(
         "--recipes", type=arguments.json_object, required=True, help="settings by name"
     )
-    inputs = ("history", "collapse", "layers", "bounds")
-    for option in inputs:
-        parser.add_argument(f"--{option}", nargs="+", required=True)
+    inputs = (HISTORY, COLLAPSE, LAYERS, BOUNDS)
+    for kind in inputs:
+        parser.add_argument(f"--{kind.name}", nargs="+", required=True)
     parser.add_argument("--output", required=True)
     parser.add_argument("--output-layers", required=True)
     args = parser.parse_args()
-    read_from = [path for name in inputs for path in getattr(args, name)]
+    read_from = [path for kind in inputs for path in getattr(args, kind.name)]
     arguments.refuse_overwriting(read_from, [args.output, args.output_layers])
-    parts = {name: read(getattr(args, name)) for name in inputs}
+    parts = {kind.name: read(getattr(args, kind.name), kind) for kind in inputs}
     table = aggregate(args.recipes, **parts)
     write(args.output, table, AGGREGATE)
     write(args.output_layers, parts["layers"].sort_values([*KEYS, "layer"]), LAYERS)

@@ -10,6 +10,7 @@ from squareloss.arguments import json_text, parser, refuse_overwriting
 from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.pages.explorer import page
+from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.runs import read_runs
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     options.add_argument("--output", required=True, type=Path)
     arguments = options.parse_args()
     refuse_overwriting(arguments.tables, [arguments.output])
-    tables = {Path(path).stem: read_runs(path) for path in arguments.tables}
+    tables = {Path(path).stem: read_runs(path, AGGREGATE) for path in arguments.tables}
     text = page(tables, arguments.margins, arguments.made_from)
     with whole(arguments.output) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -12,8 +12,8 @@ from squareloss import arguments
 from squareloss.data.split import read_split
 from squareloss.errors import run_stage
 from squareloss.measure.extraction import extracted
-from squareloss.spec import read_spec
 from squareloss.tables.metrics import METRICS
+from squareloss.train import record
 
 
 def main() -> None:
@@ -25,7 +25,9 @@ def main() -> None:
     args = parser.parse_args()
     outputs = [getattr(args, table.name) for table in METRICS]
     arguments.refuse_overwriting([args.run, args.snapshots, args.data], outputs)
-    spec = read_spec(args.run)
+    trained = record.read(args.run)
+    trained.refuse_other_snapshots(args.snapshots)
+    spec = trained.spec
     torch.set_num_threads(spec.threads)
     rows = extracted(spec, args.snapshots, read_split(args.data), args.delta)
     for table in METRICS:

@@ -40,6 +40,9 @@ def whole(path: str | Path) -> Iterator[Path]:
     try:
         _sweep(staging)
         yield folder / path.name
+        # Libraries give their temporary files to their owner alone. The folder has what the user's
+        # umask, or the access list of its parent, leaves to others.
+        os.chmod(folder / path.name, folder.stat().st_mode & 0o666)
         os.replace(folder / path.name, path)
     except OSError as error:
         raise _unwritable(path, error) from None

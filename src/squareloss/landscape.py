@@ -13,8 +13,8 @@ from squareloss import arguments
 from squareloss.data.split import inputs, read_split
 from squareloss.errors import run_stage
 from squareloss.measure.arc import arc_rows
-from squareloss.spec import read_spec
 from squareloss.tables.landscape import LANDSCAPE
+from squareloss.train import record
 from squareloss.train.snapshots import open_snapshots
 
 
@@ -25,18 +25,23 @@ def main() -> None:
         parser.add_argument(f"--{option}", required=True)
     args = parser.parse_args()
     arguments.refuse_overwriting([args.run, args.snapshots, args.data], [args.output])
-    spec = read_spec(args.run)
+    trained = record.read(args.run)
+    trained.refuse_other_snapshots(args.snapshots)
+    spec = trained.spec
     torch.set_num_threads(spec.threads)
     split = read_split(args.data)
+    split.refuse_other(spec.point.n_train, len(spec.replicates))
     train_x = torch.from_numpy(inputs(split, spec.recipe.images)[0])
     replicate, other = spec.replicates[:2]
     identity = {"replicate": replicate, "other": other, "epoch": spec.recipe.epochs}
     ends = [(r, spec.recipe.epochs) for r in (replicate, other)]
     with open_snapshots(args.snapshots, spec.recipe.layers(split.classes)) as snapshots:
         if all(end in snapshots for end in ends):
-            first, second = (snapshots.get(*end).network for end in ends)
+            first, second = found = [snapshots.get(*end) for end in ends]
+            for snapshot in found:
+                snapshot.refuse_other(args.snapshots, *train_x.shape[1:3])
             labels = torch.from_numpy(split.noisy_labels[0])
-            rows = arc_rows(spec.point.weight_decay, first, second, labels, train_x)
+            rows = arc_rows(spec.point.weight_decay, first.network, second.network, labels, train_x)
         else:
             print("a replicate diverged: there is no arc", file=sys.stderr)
             missing = ("angle", "mu", "M", "rho_trained", "lambda_eff")

@@ -9,13 +9,11 @@ nothing.
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal, Self, cast
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from squareloss.errors import UserError
 from squareloss.model import normalization
 from squareloss.model.architecture import Layer, build
 
@@ -215,7 +213,7 @@ class RunSpec(Strict):
     seed: Integer
     replicates: Annotated[tuple[int, ...], Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"]
-    threads: Count
+    threads: Annotated[int, Field(ge=1, le=1 << 15), NUMBER]
 
 
 class DataSpec(Strict):
@@ -230,15 +228,6 @@ class DataSpec(Strict):
     label_noise: Share
     seed: Integer
     replicates: Annotated[tuple[int, ...], Field(min_length=1)]
-
-
-def read_spec(path: str) -> RunSpec:
-    """The spec that a run.json records. Raises `UserError` if the file is damaged."""
-    try:
-        return RunSpec.model_validate(json.loads(Path(path).read_text(encoding="utf-8"))["spec"])
-    except (ValueError, KeyError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{path}: not the record of a run ({reason}); train again") from None
 
 
 def canonical_json(spec: BaseModel) -> str:

@@ -25,10 +25,13 @@ from squareloss.claims.verdict import FAMILY, fewest, judge, steady
 from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.source import catalog
+from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.claims import CLAIMS as TABLE
+from squareloss.tables.layers import LAYERS
 from squareloss.tables.parts import read
 from squareloss.tables.readable import markdown_table
 from squareloss.tables.runs import read_runs
+from squareloss.tables.small import SMALL
 
 for section in SECTIONS:
     importlib.import_module(f"squareloss.{section}")
@@ -228,12 +231,11 @@ def main() -> None:
         [*args.tables, *args.layers],
         [f"{args.output}.{suffix}" for suffix in ("parquet", "md", "html", "txt")],
     )
-    runs = catalog.figures()  # the other tables are of small problems
     tables = {
-        Path(path).stem: read_runs(path) if Path(path).stem in runs else read([path])
+        Path(path).stem: read([path], SMALL.get(Path(path).stem, AGGREGATE), whole=False)
         for path in args.tables
     }
-    tables |= {f"{Path(path).stem}_layers": read_runs(path) for path in args.layers}
+    tables |= {f"{Path(path).stem}_layers": read_runs(path, LAYERS) for path in args.layers}
     table = judge(CLAIMS, tables)
     TABLE.write(f"{args.output}.parquet", table)
     texts = {

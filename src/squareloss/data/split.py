@@ -17,6 +17,7 @@ from squareloss.errors import UserError
 from squareloss.files import whole
 
 CHECKSUM = "sha256"
+OTHER_DATA = "the prepared data is not what this run was trained on; give the run's own"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,11 @@ class Split:
     def classes(self) -> int:
         """Number of classes C; from the true labels, since noise may empty a class."""
         return int(self.train_labels.max()) + 1
+
+    def refuse_other(self, n_train: int, replicates: int) -> None:
+        """Raise `UserError` if a run of N = `n_train` and so many replicates cannot be of it."""
+        if len(self.train_labels) != n_train or len(self.noisy_labels) < replicates:
+            raise UserError(OTHER_DATA)
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Split))

@@ -20,8 +20,24 @@ from squareloss import arguments
 from squareloss.errors import run_stage
 from squareloss.figures import style
 from squareloss.source import catalog
+from squareloss.tables.aggregate import AGGREGATE
+from squareloss.tables.landscape import LANDSCAPE
+from squareloss.tables.layers import LAYERS
+from squareloss.tables.margins import MARGINS
 from squareloss.tables.parts import read
-from squareloss.tables.runs import read_runs
+from squareloss.tables.plain import PlainTable
+from squareloss.tables.schema import Table
+from squareloss.tables.small import AMPLE, FLOW
+
+# What `catalog.TABLES` names. The margins and the arc are read part by part.
+KINDS: dict[str, Table | PlainTable] = {
+    "table": AGGREGATE,
+    "margins": MARGINS,
+    "layers": LAYERS,
+    "landscape": LANDSCAPE,
+    "ample": AMPLE,
+    "gradientflow": FLOW,
+}
 
 
 def tables(module: Any, reads: tuple[str, ...], paths: dict[str, list[str]]) -> dict[str, Any]:
@@ -32,7 +48,8 @@ def tables(module: Any, reads: tuple[str, ...], paths: dict[str, list[str]]) -> 
     """
     frames: dict[str, pd.DataFrame] = {}
     for name in reads:
-        parts = (read_runs(path) if name == "table" else read([path]) for path in paths[name])
+        whole = bool(catalog.TABLES[name].parts)
+        parts = (read([path], KINDS[name], whole) for path in paths[name])
         if name == "margins":
             parts = (module.keep(part, frames["table"]) for part in parts)
         frames[name] = pd.concat(parts, ignore_index=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from squareloss.data.split import Split, inputs
+from squareloss.data.split import OTHER_DATA, Split, inputs
 from squareloss.errors import UserError, first_line, say
 from squareloss.measure.metrics.bound_inputs import measures
 from squareloss.measure.metrics.collapse import collapse
@@ -25,7 +25,6 @@ from squareloss.train.device import Settings, choose_device
 from squareloss.train.evaluate import error, margins
 from squareloss.train.snapshots import Snapshot, open_snapshots
 
-OTHER_DATA = "the prepared data is not what this run was trained on; give the run's own"
 CPU = torch.device("cpu")
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -44,8 +43,7 @@ class Block:
     @classmethod
     def of(cls, spec: RunSpec, split: Split, delta: float, device: torch.device = CPU) -> "Block":
         """Raises `UserError` if `split` cannot be what the block was trained on."""
-        if len(split.train_labels) != spec.point.n_train:
-            raise UserError(OTHER_DATA)
+        split.refuse_other(spec.point.n_train, len(spec.replicates))
         train_x, test_x = (
             torch.from_numpy(x).contiguous(memory_format=torch.channels_last).to(device)
             for x in inputs(split, spec.recipe.images)
@@ -148,6 +146,7 @@ def extract_block(
             )
             if len(snapshot.network.weights[-1]) != split.classes:
                 raise UserError(OTHER_DATA)
+            snapshot.refuse_other(snapshots_path, *block.train_x.shape[1:3])
             for name, table in block.rows(snapshot, start, replicate).items():
                 rows[name] += [row | {"replicate": replicate, "epoch": epoch} for row in table]
     return rows

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from squareloss.errors import UserError
 from squareloss.files import whole
 from squareloss.tables.aggregate import AGGREGATE, AVERAGED, INPUT_COLUMNS, TRAINED
 from squareloss.tables.runs import RUN
@@ -32,8 +33,9 @@ def aggregate(
     """Join the four tables on the identity columns; every row of `history` stays, once.
 
     `recipes`: the settings of each recipe by its name. Raises `KeyError` if the columns are not
-    those of the schema.
+    those of the schema, and `UserError` if what is measured of snapshots is not of the same ones.
     """
+    _refuse_others(history, collapse, layers, bounds)
     values = bounds.pivot(index=[*KEYS, *INPUTS], columns="bound", values="value").reset_index()
     joined = history.merge(collapse, on=KEYS, how="left", validate="1:1")
     joined = joined.merge(averages(layers), on=KEYS, how="left", validate="1:1")
@@ -46,6 +48,16 @@ def aggregate(
     if unmatched := set(joined.columns) ^ set(names):
         raise KeyError(f"aggregate: columns {sorted(unmatched)} do not match")
     return joined.sort_values(KEYS, ignore_index=True)[names]
+
+
+def _refuse_others(history: pd.DataFrame, *measured: pd.DataFrame) -> None:
+    """What is measured of snapshots is of the same ones, each of which has a row of `history`."""
+    there, *others = (set(map(tuple, table[KEYS].to_numpy())) for table in (history, *measured))
+    if not (others[0] == others[1] == others[2] <= there):
+        raise UserError(
+            "the tables history, collapse, layers and bounds have other runs, replicates or epochs "
+            "than each other; delete the parts of one that lacks some and run again"
+        )
 
 
 def averages(layers: pd.DataFrame) -> pd.DataFrame:

@@ -34,6 +34,7 @@ from squareloss.claims.statistics import median_interval
 from squareloss.errors import UserError, run_stage
 from squareloss.figures.reading_statements import HITS, readings
 from squareloss.files import whole
+from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.readable import markdown_table, number
 from squareloss.tables.runs import RUN, last_epoch, read_runs
 
@@ -55,7 +56,7 @@ def spread(values: pd.Series) -> str:
 def ends(results: Path, place: str, *columns: str) -> pd.DataFrame:
     """The last epoch of each run of STUDY/FIGURE, which has these columns."""
     study, _, figure = place.partition("/")
-    table = last_epoch(read_runs(results / study / "aggregate" / f"{figure}.parquet"))
+    table = last_epoch(read_runs(results / study / "aggregate" / f"{figure}.parquet", AGGREGATE))
     if unknown := set(columns) - {*table}:
         raise UserError(f"no column {', '.join(sorted(unknown))}")
     return table

@@ -18,14 +18,16 @@ from pydantic import Field
 from tqdm import tqdm
 
 from squareloss.errors import UserError, run_stage
-from squareloss.files import checksum, whole
+from squareloss.files import STAGING, checksum, whole
 from squareloss.share import snakemake_records as records
-from squareloss.share.merge import EXTRACTED, TABLE, WEIGHTS, finished_runs
+from squareloss.share.check import WEIGHTS, refuse_damaged
+from squareloss.share.merge import EXTRACTED, finished_runs
 from squareloss.spec import RunSpec, Strict
 from squareloss.study import sweep
 from squareloss.study.config import Dataset, Study
 from squareloss.study.files import read
-from squareloss.study.paths import point_path
+from squareloss.study.paths import part as part_of
+from squareloss.study.paths import point_path, run_and_block
 
 MANIFEST = "archive.json"
 RECORD = ".record"  # follows a part's name; Snakemake's own names are limited by the file system
@@ -37,7 +39,7 @@ class Packed(Strict):
 
     file: str
     parts: tuple[str, ...]
-    size: int  # bytes
+    size: int = Field(ge=0)  # bytes
     sha256: str
 
 
@@ -59,6 +61,11 @@ def jobs(study: Study) -> dict[str, RunSpec]:
     }
 
 
+def file_of(run: str) -> str:
+    """The file of an archive that holds a run and block."""
+    return f"{run}.tar.xz"
+
+
 def pack(clone: Path, parts: list[str], path: Path) -> None:
     """Write parts of a clone and their records to `path`, whole or not at all.
 
@@ -77,8 +84,7 @@ def pack(clone: Path, parts: list[str], path: Path) -> None:
 
 def measured(parts: list[str]) -> bool:
     """Whether all that is measured on a run's weights is among its parts."""
-    tables = {found["file"] for part in parts if (found := TABLE.fullmatch(part))}
-    return tables >= EXTRACTED
+    return {found.file for part in parts if (found := part_of(part))} >= EXTRACTED
 
 
 def archive(study: Study, clone: Path, folder: Path, weights: bool = True) -> Manifest:
@@ -86,10 +92,10 @@ def archive(study: Study, clone: Path, folder: Path, weights: bool = True) -> Ma
 
     Without `weights` the networks stay behind, of runs whose metrics have been extracted: every
     figure can be drawn from the rest, and other metrics cannot. Files of an earlier archive in
-    `folder` that this one lacks are removed. Raises `UserError` if no run is finished, or if
-    `folder` holds another study's archive.
+    `folder` that this one lacks are removed, and no others. Raises `UserError` if no run is
+    finished, if one is damaged, or if `folder` holds another study's archive.
     """
-    _refuse_another(folder, study)
+    earlier = _earlier(folder, study)
     finished = finished_runs(clone).get(f"{study.results}/{study.study}", {})
     wanted = {
         run: finished[run]
@@ -98,37 +104,48 @@ def archive(study: Study, clone: Path, folder: Path, weights: bool = True) -> Ma
     }
     if not wanted:
         raise UserError(f"{study.results}/{study.study}: no run is finished that could be archived")
+    datasets = {name: one.model_copy(update={"root": ""}) for name, one in study.datasets.items()}
+    if earlier is None:  # an empty list first, by which the next start knows what was cut short
+        _write(folder, Manifest(study=study.study, datasets=datasets, runs={}))
     packed = {}
     for run, parts in tqdm(wanted.items(), desc="archive", unit="run", disable=None):
         kept = [part for part in parts if weights or Path(part).name != WEIGHTS]
-        path = folder / f"{run}.tar.xz"
+        refuse_damaged(clone, kept)
+        path = folder / file_of(run)
         pack(clone, kept, path)
         packed[run] = Packed(
-            file=f"{run}.tar.xz",
+            file=file_of(run),
             parts=tuple(sorted(kept)),
             size=path.stat().st_size,
             sha256=checksum(path),
         )
-    datasets = {name: one.model_copy(update={"root": ""}) for name, one in study.datasets.items()}
     manifest = Manifest(study=study.study, datasets=datasets, runs=packed)
-    with whole(folder / MANIFEST) as temporary:
-        temporary.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    there = {folder / one.file for one in packed.values()}
-    for path in set(folder.rglob("*.tar.xz")) - there:
-        path.unlink()
+    _write(folder, manifest)
+    for run in set(earlier.runs if earlier else {}) - set(packed):
+        if run_and_block(run):  # else the list is not ours, and would name any file
+            (folder / file_of(run)).unlink(missing_ok=True)
     return manifest
 
 
-def _refuse_another(folder: Path, study: Study) -> None:
-    """Files of `folder` are replaced and removed: it must be empty or an archive of this study."""
-    if not folder.exists() or not any(folder.iterdir()):
-        return
+def _write(folder: Path, manifest: Manifest) -> None:
+    with whole(folder / MANIFEST) as temporary:
+        temporary.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _earlier(folder: Path, study: Study) -> Manifest | None:
+    """The list of the archive in `folder`, whose files are replaced; None if it is empty.
+
+    Raises `UserError` if `folder` holds anything else.
+    """
+    if not folder.exists() or not any(path.name != STAGING for path in folder.iterdir()):
+        return None
     try:
-        there = Manifest.model_validate_json((folder / MANIFEST).read_bytes()).study
+        found = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):
         raise UserError(f"{folder} is not empty and no archive; name a new folder") from None
-    if there != study.study:
-        raise UserError(f"{folder} holds the study {there}; name another folder")
+    if found.study != study.study:
+        raise UserError(f"{folder} holds the study {found.study}; name another folder")
+    return found
 
 
 def main() -> None:
@@ -136,11 +153,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--config", nargs="+", required=True, help="config.yaml and its overlays")
     parser.add_argument("--target", type=Path, help="folder; results/archive/<study> if left out")
-    parser.add_argument("--without-weights", action="store_true", help="leave the networks out")
+    parser.add_argument(
+        "--weights", type=str.lower, choices=("yes", "no"), default="yes", help="pack the networks"
+    )
     arguments = parser.parse_args()
     study = read(arguments.config)
     folder = arguments.target or Path(study.results) / "archive" / study.study
-    manifest = archive(study, Path(), folder, weights=not arguments.without_weights)
+    manifest = archive(study, Path(), folder, weights=arguments.weights == "yes")
     size = sum(one.size for one in manifest.runs.values())
     print(f"{folder}: {len(manifest.runs)} of {len(jobs(study))} runs, {size / 1e6:,.1f} MB")
 

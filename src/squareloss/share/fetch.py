@@ -10,71 +10,80 @@ trains them as if there were no archive. What is here never changes.
 
 import argparse
 import json
+import lzma
 import shutil
 import tarfile
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
-from http.client import HTTPException
+from functools import partial
 from pathlib import Path
 from typing import IO
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote
-from urllib.request import urlopen
 
-from squareloss.errors import UserError, run_stage
+from squareloss.errors import UserError, printable, run_stage
 from squareloss.files import checksum
 from squareloss.share import merge
 from squareloss.share import snakemake_records as records
-from squareloss.share.archive import MANIFEST, RECORD, Manifest, Packed, jobs
+from squareloss.share.archive import MANIFEST, RECORD, Manifest, Packed, file_of, jobs
+from squareloss.share.check import refuse_damaged
+from squareloss.share.limited import Limited, open_source
+from squareloss.share.limited import reason as reason_of
 from squareloss.spec import RunSpec, canonical_json
 from squareloss.study.config import Study
 from squareloss.study.files import read
+from squareloss.study.paths import part
 from squareloss.study.sweep import data_specs
 
-TIMEOUT = 60  # seconds without a byte
+STAGING = "fetch-"  # how the folders begin, below .snakemake, that files are unpacked in
 SHOWN = 6  # differences in a message
 
+LARGEST_LIST = 1 << 26  # bytes of archive.json: some hundred thousand runs
+SHRINKS = 30  # times that a file of an archive may grow when it is unpacked, and
+SPARE = 1 << 26  # bytes more. (Weights hardly shrink, and records, which are small, to a tenth.)
+
 Opener = Callable[[str], IO[bytes]]
+# What reading a file raises that is no archive, or a malicious one.
+NO_ARCHIVE = (tarfile.TarError, lzma.LZMAError, EOFError, RecursionError, ValueError)
 
 
 def opener(source: str) -> Opener:
     """A function that opens a file of an archive by its name, or raises `UserError`."""
-
-    def open_file(name: str) -> IO[bytes]:
-        try:
-            if source.startswith(("http://", "https://")):
-                # The response is closed by whoever reads it.
-                return urlopen(f"{source.rstrip('/')}/{quote(name, safe='/=')}", timeout=TIMEOUT)
-            return (Path(source) / name).open("rb")
-        except HTTPError as error:
-            reason: object = f"{error.code} {error.reason}"
-        except URLError as error:
-            reason = error.reason
-        except OSError as error:
-            reason = error.strerror or error
-        raise UserError(f"FROM={source}: {name} could not be read: {reason}")
-
-    return open_file
+    return partial(open_source, source)
 
 
 def manifest(open_file: Opener, source: str, study: Study) -> Manifest:
     """What an archive says that it holds. Raises `UserError` unless it is one of `study`."""
+    with open_file(MANIFEST) as file:
+        text = Limited(file, MANIFEST, LARGEST_LIST).readall()
     try:
-        with open_file(MANIFEST) as file:
-            found = Manifest.model_validate_json(file.read())
-    except HTTPException as error:
-        raise UserError(f"{MANIFEST}: the transfer broke off ({error}); fetch again") from None
+        found = Manifest.model_validate_json(text)
     except ValueError:
         raise UserError(
             f"FROM={source}: {MANIFEST} is not what this version of squareloss writes"
         ) from None
     if found.study != study.study:
         raise UserError(
-            f"FROM={source} holds the study {found.study}, and the config is that of "
-            f"{study.study}: name the study's own, e.g. CONFIG=config/demo.yaml"
+            f"FROM={source} holds the study {printable(found.study, 60)}, and the config is that "
+            f"of {study.study}: name the study's own, e.g. CONFIG=config/demo.yaml"
         )
     return found
+
+
+def refuse_foreign(run: str, packed: Packed, study: Study) -> None:
+    """Raise `UserError` unless a file of an archive is that of `run`, and its parts are the run's.
+
+    So nothing else of the study is ever written, no page and no figure.
+    """
+    folder = f"{study.results}/{study.study}"
+    if packed.file != file_of(run):
+        raise UserError(f"{MANIFEST} has {run} in {packed.file!r}; it must be {file_of(run)}")
+    for name in packed.parts:
+        found = part(name)
+        if found is None or (found.study, found.run) != (folder, run):
+            raise UserError(
+                f"{packed.file} lists parts that do not belong below {folder}/ and to its run: "
+                f"{name!r}"
+            )
 
 
 def unpack(open_file: Opener, packed: Packed, clone: Path) -> None:
@@ -83,27 +92,48 @@ def unpack(open_file: Opener, packed: Packed, clone: Path) -> None:
     Nothing else that the file may hold is unpacked. Raises `UserError` if it is not what the
     manifest says, to the byte, or lacks a part or its record.
     """
-    local = clone / "packed"
     try:
-        with open_file(packed.file) as remote, local.open("wb") as file:
-            shutil.copyfileobj(remote, file)
-    except HTTPException as error:
-        raise UserError(f"{packed.file}: the transfer broke off ({error}); fetch again") from None
-    if checksum(local) != packed.sha256:
+        _unpack(open_file, packed, clone)
+    except OSError as error:  # reading has errors of its own
+        raise UserError(
+            f"{packed.file} could not be put into {clone.parent}: {error.strerror}"
+        ) from None
+
+
+def _unpack(open_file: Opener, packed: Packed, clone: Path) -> None:
+    local = clone / "packed"
+    free = shutil.disk_usage(clone).free
+    if packed.size > free:
+        raise UserError(f"{packed.file} has {packed.size} bytes, and {free} are free here")
+    with open_file(packed.file) as remote, local.open("wb") as file:
+        shutil.copyfileobj(Limited(remote, packed.file, packed.size), file)
+    if local.stat().st_size != packed.size or checksum(local) != packed.sha256:
         raise UserError(f"{packed.file} is damaged: not what {MANIFEST} lists; fetch again")
-    with tarfile.open(local) as tar:
-        for part in packed.parts:
-            targets = {part: clone / part, part + RECORD: records.record_path(clone, part)}
-            for name, target in targets.items():
-                try:
-                    member = tar.extractfile(name)
-                except KeyError:
-                    member = None
-                if member is None:
-                    raise UserError(f"{packed.file} lacks {name}")
+    lacking: dict[str, Path] = {}
+    for name in packed.parts:
+        lacking |= {name: clone / name, name + RECORD: records.record_path(clone, name)}
+    try:
+        with (
+            lzma.open(local) as plain,
+            tarfile.open(
+                fileobj=Limited(plain, packed.file, SHRINKS * packed.size + SPARE), mode="r|"
+            ) as tar,
+        ):
+            for member in tar:
+                # Neither a link nor a sparse file, which a few bytes make as large as they like.
+                regular = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.sparse
+                if not regular or member.name not in lacking:
+                    continue
+                target = lacking.pop(member.name)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with member, target.open("wb") as file:
-                    shutil.copyfileobj(member, file)
+                with tar.extractfile(member) as data, target.open("wb") as file:  # type: ignore[union-attr]
+                    shutil.copyfileobj(data, file)
+    except NO_ARCHIVE as error:
+        raise UserError(
+            f"{packed.file} is damaged: no archive ({reason_of(error)}); ask who published it"
+        ) from None
+    if lacking:
+        raise UserError(f"{packed.file} lacks {min(lacking)}")
     local.unlink()
 
 
@@ -147,25 +177,27 @@ def fetch(source: str, target: Path, study: Study) -> dict[str, set[str]]:
     taken before stays, and the next start goes on from there.
     """
     merge.refuse_locked(target)
+    with merge.only_one(target):
+        for left in (target / ".snakemake").glob(f"{STAGING}*"):  # by one that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        return _fetch(source, target, study)
+
+
+def _fetch(source: str, target: Path, study: Study) -> dict[str, set[str]]:
     open_file = opener(source)
     held = manifest(open_file, source, study)
-    prefix = f"{study.results}/{study.study}/"
     _refuse_without_data(held, target, study)
     differing: dict[str, set[str]] = {}
     taken = here = 0
-    (target / ".snakemake").mkdir(exist_ok=True)
     for run, spec in jobs(study).items():
         packed = held.runs.get(run)
         if packed is None:
             continue
-        if not all(
-            part.startswith(prefix) and ".." not in Path(part).parts for part in packed.parts
-        ):
-            raise UserError(f"{packed.file} holds parts that do not belong below {prefix}")
+        refuse_foreign(run, packed, study)
         if all(merge.Clones(target, target).here(part) for part in packed.parts):
             here += 1
             continue
-        with tempfile.TemporaryDirectory(dir=target / ".snakemake", prefix="fetch-") as folder:
+        with tempfile.TemporaryDirectory(dir=target / ".snakemake", prefix=STAGING) as folder:
             clones = merge.Clones(Path(folder), target)
             unpack(open_file, packed, clones.source)
             reasons = differences(clones, packed.parts, spec, study)
@@ -176,6 +208,7 @@ def fetch(source: str, target: Path, study: Study) -> dict[str, set[str]]:
             if reasons:
                 differing[run] = reasons
                 continue
+            refuse_damaged(clones.source, list(packed.parts))
             size = merge.take(clones, lacking[run])
             taken += 1
             print(f"{study.study}: took {run}: {size / 1e6:.1f} MB", flush=True)
@@ -227,7 +260,7 @@ def main() -> None:
     arguments = parser.parse_args()
     differing = fetch(arguments.source, Path(), read(arguments.config))
     for line in summary(differing):
-        print(line)
+        print(printable(line))
 
 
 if __name__ == "__main__":

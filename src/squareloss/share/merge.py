@@ -13,27 +13,28 @@ together (and Snakemake would train them again).
 """
 
 import argparse
+import errno
 import filecmp
-import json
-import re
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from squareloss.errors import UserError, run_stage
-from squareloss.files import checksum, discard_partial, whole
+from squareloss.errors import UserError, printable, run_stage
+from squareloss.files import checksum, discard_partial, lock, whole
 from squareloss.share import snakemake_records as records
+from squareloss.share.check import WEIGHTS, Asked, refuse_damaged
 from squareloss.source.code import digest_here
+from squareloss.study.paths import part as part_of
+from squareloss.study.paths import plain
 from squareloss.tables.metrics import METRICS
 
-TRAINED = re.compile(r"(?P<study>.+)/runs/(?P<run>recipe=.+/block=\d+)/(?P<file>[^/]+)")
-TABLE = re.compile(r"(?P<study>.+)/metrics/(?P<file>[^/]+)/(?P<run>recipe=.+/block=\d+)\.parquet")
-WEIGHTS = "snapshots.safetensors"
+LOCK = ".snakemake/taking.lock"
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}  # of the target, whoever raises it
 TRAINING = {"run.json", "history"}  # without these a run is not finished
 EXTRACTED = {table.name for table in METRICS}  # with these it needs no weights any more
 SHOWN = 6  # differences in a message
@@ -67,10 +68,10 @@ def finished_runs(clone: Path) -> Runs:
     runs: Runs = defaultdict(lambda: defaultdict(list))
     files = defaultdict(set)
     for output in records.outputs(clone):
-        part = TRAINED.fullmatch(output) or TABLE.fullmatch(output)
+        part = part_of(output)
         if part and _finished(clone, output):
-            runs[part["study"]][part["run"]].append(output)
-            files[part["study"], part["run"]].add(part["file"])
+            runs[part.study][part.run].append(output)
+            files[part.study, part.run].add(part.file)
 
     def trained(study: str, run: str) -> bool:
         there = files[study, run]
@@ -109,7 +110,7 @@ def settings(clone: Path, parts: list[str]) -> Settings:
                 for key, setting in _settings_of(name, value).items():
                     found[key].add(str(setting))
             for path, checksum in record.checksums.items():
-                if "/data/" in path:
+                if "/data/" in path and plain(path):
                     found[path].add(checksum)
     return found
 
@@ -155,9 +156,15 @@ def take(clones: Clones, parts: list[str]) -> int:
 def merge(clones: Clones) -> list[str]:
     """Take what the target lacks, study by study, and print it; returns why studies were refused.
 
-    Raises `UserError` if one of the two is not a clone in which parts can be taken or put.
+    A run with damaged parts is left out, and is among the reasons. Raises `UserError` if one of the
+    two is not a clone in which parts can be taken or put.
     """
     check(clones)
+    with only_one(clones.target):
+        return _merge(clones)
+
+
+def _merge(clones: Clones) -> list[str]:
     refused = []
     for study, runs in finished_runs(clones.source).items():
         lacking, own = missing(clones, runs)
@@ -167,16 +174,40 @@ def merge(clones: Clones) -> list[str]:
             more = f"; and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
             refused.append(f"{study}: {'; '.join(differing[:SHOWN])}{more}")
             continue
+        taken = 0
         for run, parts in lacking.items():
+            try:
+                refuse_damaged(clones.source, runs[run])
+            except UserError as error:
+                refused.append(str(error))
+                continue
             size = take(clones, parts)
+            taken += 1
             print(f"{study}: took {run}: {len(parts)} files, {size / 1e6:.1f} MB", flush=True)
         for run in own:
             print(f"{study}: {run} was trained here too: what is here stays as it is")
         here = len(runs) - len(lacking) - len(own)
-        print(
-            f"{study}: {len(lacking)} runs taken, {here} were here already, {len(own)} left there"
-        )
+        left = len(runs) - taken - here
+        print(f"{study}: {taken} runs taken, {here} were here already, {left} left there")
     return refused
+
+
+@contextmanager
+def only_one(target: Path) -> Iterator[None]:
+    """Let one command at a time take parts into a clone; the lock dies with its process.
+
+    Raises `UserError` if another is at it.
+    """
+    path = target / LOCK
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        try:
+            lock(file, wait=False)
+        except BlockingIOError:
+            raise UserError(
+                f"{path}: another job takes runs into this clone; wait for it"
+            ) from None
+        yield
 
 
 def check(clones: Clones) -> None:
@@ -207,8 +238,8 @@ def _finished(clone: Path, output: str) -> bool:
 
 
 def _study(output: str) -> str | None:
-    part = TRAINED.fullmatch(output) or TABLE.fullmatch(output)
-    return part and part["study"]
+    part = part_of(output)
+    return part.study if part else None
 
 
 def _settings_of(name: str, value: Any) -> dict[str, Any]:
@@ -220,7 +251,8 @@ def _settings_of(name: str, value: Any) -> dict[str, Any]:
         modules, _, digest = value.rpartition(": ")
         return {modules: digest}
     if name == "spec":
-        return settings_of_spec(json.loads(value))
+        asked = Asked.read(str(value))
+        return settings_of_spec(asked) if asked else {"spec": "not readable"}
     return {} if name == "checkpoint" else {name: value}
 
 
@@ -253,7 +285,7 @@ def _checksum(path: Path) -> str:
 
 def shown(values: set[str]) -> str:
     """Values of a setting in a message; long ones are not spelt out."""
-    texts = (text if len(text) < 80 else "other text" for text in sorted(values))
+    texts = (printable(text) if len(text) < 80 else "other text" for text in sorted(values))
     return " or ".join(texts)
 
 
@@ -261,7 +293,7 @@ def _copy(source: Path, target: Path) -> None:
     try:
         shutil.copy2(source, target)
     except OSError as error:
-        if error.filename != str(source):
+        if error.filename != str(source) or error.errno in FULL:
             raise  # the target's: `whole` says what is wrong with it
         raise UserError(f"{source} could not be read: {error.strerror}") from None
 
@@ -275,7 +307,7 @@ def main() -> None:
     refused = merge(Clones(arguments.source, arguments.target))
     if refused:
         raise UserError(
-            f"not taken from {arguments.source}, which is made with other settings: "
+            f"not taken from {arguments.source}, where settings differ or files are damaged: "
             + " | ".join(refused)
         )
 

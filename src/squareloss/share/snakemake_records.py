@@ -13,15 +13,45 @@ one name, it is cut, and all pieces but the last are folders whose names begin w
 
 import ast
 import itertools
-import json
 import os
+import re
 import shlex
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT = 6  # earlier ones do not hold all parameters
+LARGEST = 1 << 24  # bytes of a record; those of parts have some thousands
+# A label of `squareloss.source.code`: names of modules, and nothing that is a path.
+CODE = re.compile(r"code of [a-z]\w*(\.\w+)*(, [a-z]\w*(\.\w+)*)*: [0-9a-f]+", re.ASCII)
+
+
+class Stored(BaseModel):
+    """The JSON of a record, with all that Snakemake asks of one when it plans.
+
+    Other versions of Snakemake may record more.
+    """
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+    record_format_version: int = Field(ge=FORMAT)
+    incomplete: Literal[False]
+    rule: str
+    code: str
+    shellcmd: str
+    params: list[str]
+    input_checksums: dict[str, str]
+    input: list[str] | None = None
+    log: list[str] | None = None
+    conda_env: str | None = None
+    container_img_url: str | None = None
+    software_stack_hash: str | None = None
+    job_hash: int | None = None
+    starttime: float | None = None
+    endtime: float | None = None
+    external_jobid: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,19 +89,20 @@ def locked(clone: Path) -> bool:
 
 def read(clone: Path, output: str) -> Record | None:
     """The record of `output`, None if there is none that can be relied on."""
+    path = record_path(clone, output)
     try:
-        record = json.loads(record_path(clone, output).read_text(encoding="utf-8"))
-        if record["record_format_version"] < FORMAT or record["incomplete"]:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
             return None
-        values = [ast.literal_eval(parameter) for parameter in record["params"]]
-        return Record(
-            rule=record["rule"],
-            command=record["code"],
-            parameters=_named(values, record["shellcmd"]),
-            checksums=record["input_checksums"],
-        )
-    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        record = Stored.model_validate_json(path.read_bytes())
+        values = [ast.literal_eval(parameter) for parameter in record.params]
+        parameters = _named(values, record.shellcmd)
+    # What a text that is no literal, or no command line, can bring about.
+    except (OSError, ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
+    codes = [value for value in values if isinstance(value, str) and value.startswith("code of ")]
+    if not all(CODE.fullmatch(value) for value in codes):
+        return None
+    return Record(record.rule, record.code, parameters, record.input_checksums)
 
 
 def _named(values: list, command: str) -> dict[str, Any]:

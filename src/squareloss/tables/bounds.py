@@ -34,4 +34,5 @@ BOUNDS = Table(
             "share of the training set misclassified, against the labels trained on",
         ),
     ),
+    keys=("bound",),
 )

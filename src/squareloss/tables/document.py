@@ -44,7 +44,9 @@ of replicates. Keys of the paths are for people; the same facts are typed column
 
 A folder of parts is one table, in any library that reads Parquet. The keys in the paths repeat
 typed columns, and libraries guess their types differently (DuckDB reads `wd=0.001` as text): leave
-them aside. How far from interpolation do runs end?
+them aside. A folder keeps what an earlier config asked for until `make prune`, so prune first, or
+list the files by `squareloss.study.plan.parts` as the README does. How far from interpolation do
+runs end?
 
 With pandas:
 

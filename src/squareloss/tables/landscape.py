@@ -13,4 +13,5 @@ LANDSCAPE = Table(
         Column("rho_trained", "float64", "1", "rho of the replicate at that end; NaN in between"),
         Column("lambda_eff", "float64", "1", "mean of the two replicates' lambda_eff"),
     ),
+    keys=None,
 )

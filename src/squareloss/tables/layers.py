@@ -63,4 +63,5 @@ LAYERS = Table(
             "its inputs, training images; NaN for convolutions",
         ),
     ),
+    keys=("layer",),
 )

@@ -11,4 +11,5 @@ MARGINS = Table(
         Column("label", "int8", "1", "class trained on, after label noise"),
         Column("true_label", "int8", "1", "class before label noise"),
     ),
+    keys=("sample",),
 )

@@ -20,12 +20,16 @@ class PlainTable:
     path: str  # below results/<study>/
     columns: tuple[Column, ...]
 
+    def schema(self) -> pa.Schema:
+        """Arrow schema: its columns in their order."""
+        return pa.schema([column.field() for column in self.columns])
+
     def write(self, path: str | Path, frame: pd.DataFrame) -> None:
         """Write `frame` whole or not at all, columns in the schema's order; what it lacks is NaN.
 
         Raises `KeyError` if it has a column that the schema does not know.
         """
-        schema = pa.schema([column.field() for column in self.columns])
+        schema = self.schema()
         if unknown := set(frame.columns) - set(schema.names):
             raise KeyError(f"{self.name}: columns {sorted(unknown)} do not match")
         columns = frame.reindex(columns=schema.names)

@@ -4,23 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from squareloss.errors import UserError
+from squareloss.tables.parts import RUN as RUN
 from squareloss.tables.parts import read
-from squareloss.tables.schema import IDENTITY
-
-# The columns that are the same for all replicates and epochs of a run.
-RUN = [column.name for column in IDENTITY if column.name not in ("replicate", "epoch")]
+from squareloss.tables.schema import Table
 
 
-def read_runs(path: str | Path) -> pd.DataFrame:
-    """A table of runs. Raises `UserError` for a damaged one, and for a table of something else."""
-    table = read([path])
-    if lacking := {column.name for column in IDENTITY} - {*table}:
-        raise UserError(
-            f"{path}: no table of runs, since it lacks {', '.join(sorted(lacking))}; delete it and "
-            "run again"
-        )
-    return table
+def read_runs(path: str | Path, kind: Table) -> pd.DataFrame:
+    """A table of many runs. Raises `UserError` for a damaged one, and one of something else."""
+    return read([path], kind, whole=False)
 
 
 def last_epoch(table: pd.DataFrame) -> pd.DataFrame:

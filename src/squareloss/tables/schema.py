@@ -45,11 +45,16 @@ IDENTITY = (
 
 @dataclass(frozen=True)
 class Table:
-    """A Parquet table: name, what one row is, and its own columns after the identity columns."""
+    """A Parquet table: name, what one row is, and its own columns after the identity columns.
+
+    `keys`: which of these tell the rows of a replicate and epoch apart. None if no column does, and
+    rows are not of one replicate.
+    """
 
     name: str
     row: str
     columns: tuple[Column, ...]
+    keys: tuple[str, ...] | None = ()
 
     def schema(self) -> pa.Schema:
         """Arrow schema: identity columns, then the table's own."""

@@ -147,3 +147,4 @@ SETTLED = PlainTable(
         ),
     ),
 )
+SMALL = {table.name: table for table in (FLOW, MINIBATCH, TREE, AMPLE, SETTLED)}

@@ -20,6 +20,7 @@ from squareloss.files import discard_partial, whole
 from squareloss.spec import RunSpec
 from squareloss.tables.history import HISTORY
 from squareloss.train import checkpoint
+from squareloss.train import record as records
 from squareloss.train.checkpoint import Keeper
 from squareloss.train.job import (
     history_rows,
@@ -75,6 +76,7 @@ def main() -> None:
         )
         with whole(args.run) as temporary:
             run = record(spec, block, time.perf_counter() - start)
+            run |= records.checksums(snapshots=args.snapshots, history=args.history)
             temporary.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
 
 

@@ -2,10 +2,12 @@
 
 A checkpoint says what it belongs to: the spec, the data, the code and the version of PyTorch. One
 that differs in any of these is refused with the reason and training starts over: courses are never
-mixed. It is kept when a run is finished, since a workflow that is killed before it has noticed asks
-for the run again; the extraction of the run's metrics removes it.
+mixed. So is one that its checksum does not fit, since a flipped bit would end in other results. It
+is kept when a run is finished, since a workflow that is killed before it has noticed asks for the
+run again; the extraction of the run's metrics removes it.
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -29,6 +31,8 @@ from squareloss.spec import RunSpec, canonical_json
 from squareloss.train.engine import Block
 from squareloss.train.history import Row
 
+CHECKSUM = "sha256"  # of text and tensors, beside the text in a checkpoint's metadata
+ALTERED = "it is truncated or altered"
 STOPPED = 75  # exit code of a job that was asked to stop: "temporary failure, try again"
 # By which schedulers, terminals and limits ask: Slurm TERM, SGE USR1 and USR2, LSF USR2 and INT, a
 # terminal that is closed HUP, and a limit on CPU time XCPU, once a second.
@@ -36,10 +40,15 @@ ASKING = ("SIGTERM", "SIGUSR1", "SIGUSR2", "SIGINT", "SIGHUP", "SIGXCPU")
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], text: str | None = None) -> None:
-    """Write a safetensors file; `text` goes into its metadata. Raises `UserError` if it cannot."""
+    """Write a safetensors file; `text` goes into its metadata, with a checksum of all.
+
+    Raises `UserError` if it cannot.
+    """
     with whole(path) as temporary:
         try:
-            metadata = None if text is None else {"squareloss": text}
+            metadata = None
+            if text is not None:
+                metadata = {"squareloss": text, CHECKSUM: _checksum(tensors, text)}
             safetensors.torch.save_file(tensors, temporary, metadata)
         except safetensors.SafetensorError as error:  # what it raises if the disk is full
             raise OSError(str(error)) from None
@@ -78,28 +87,54 @@ def save(path: str | Path, owner: dict[str, str], block: Block) -> None:
 def resume(path: str | Path, owner: dict[str, str], block: Block) -> str | None:
     """Bring `block` to where the checkpoint stands.
 
-    Returns why it cannot, None if it did. A block that is not resumed is as it was.
+    Returns why it cannot, None if it did. A block that is not resumed is as it was: all is read,
+    compared with the checksum and found to fit before anything is restored.
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            saved = json.loads(file.metadata()["squareloss"])
-            for key, value in owner.items():
-                if saved["owner"].get(key) != value:
-                    return f"it is of another {key}"
+            metadata = file.metadata()
+            text = metadata["squareloss"]
+            if CHECKSUM not in metadata:
+                return "it has no checksum, as those of earlier versions"
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if metadata[CHECKSUM] != _checksum(tensors, text):
+            return ALTERED
+        saved = json.loads(text)
+        for key, value in owner.items():
+            if saved["owner"].get(key) != value:
+                return f"it is of another {key}"
+        progress = {r: saved["replicates"][str(r)] for r in block.replicates}
+        stands = {r: (known["epoch"], known["diverged_at"]) for r, known in progress.items()}
+        rows = {r: _rows(tensors[f"rows/{r}"], known["columns"]) for r, known in progress.items()}
+        states = {r: _below(f"state/{r}/", tensors) for r in progress}
+        seconds, samples = saved["seconds"], saved["samples"]
+        for r, replicate in block.replicates.items():
+            if _shapes(states[r]) != _shapes(replicate.state()):
+                return "it is of another network"
     except FileNotFoundError:
         return "there is none"
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError):
-        return "it is truncated or altered"
-    block.seconds, block.samples = saved["seconds"], saved["samples"]
+    except Exception:  # a damaged file fails in any of its readers' ways
+        return ALTERED
+    block.seconds, block.samples = seconds, samples
     for r, replicate in block.replicates.items():
-        known = saved["replicates"][str(r)]
-        replicate.restore(_below(f"state/{r}/", tensors))
+        replicate.restore(states[r])
         replicate.snapshots = _below(f"snapshot/{r}/", tensors)
-        replicate.epoch = known["epoch"]
-        replicate.rows = _rows(tensors[f"rows/{r}"], known["columns"])
-        replicate.diverged_at = known["diverged_at"]
+        replicate.rows = rows[r]
+        replicate.epoch, replicate.diverged_at = stands[r]
     return None
+
+
+def _checksum(tensors: dict[str, Tensor], text: str) -> str:
+    """SHA-256 over names, types, shapes and bytes of tensors, and the text with them."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.dtype, torch.Size]]:
+    return {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()}
 
 
 def _rows(values: Tensor, columns: dict[str, str]) -> list[Row]:

@@ -40,6 +40,12 @@ class Snapshot:
         undefined = [math.nan] * len(weights)
         return cls(Network(layers, weights, math.nan), undefined, undefined)
 
+    def refuse_other(self, path: str, channels: int, side: int) -> None:
+        """Raise `UserError` unless its weights are those of its layers on such images."""
+        shapes = [tuple(weight.shape) for weight in self.network.weights]
+        if shapes != [tuple(s) for s in weight_shapes(self.network.layers, channels, side)]:
+            raise UserError(f"{path}: networks of another shape than the run's; train again")
+
 
 def tensors_of(network: Network, update_norm: Tensor, step_norm: Tensor) -> dict[str, Tensor]:
     """What training keeps of a network, by name: copies on the CPU, float32.
@@ -100,7 +106,8 @@ def open_snapshots(path: str, layers: tuple[Layer, ...]) -> Iterator[Snapshots]:
     """
     try:
         file = safe_open(path, framework="pt")
-    except (OSError, safetensors.SafetensorError) as error:
+        snapshots = Snapshots(file, layers)
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise UserError(f"{path}: not a readable snapshots file ({error}); train again") from None
     with file:
-        yield Snapshots(file, layers)
+        yield snapshots

@@ -28,6 +28,7 @@ def load_data(spec: RunSpec, split: Split, device: torch.device) -> TrainingData
     def images(x: np.ndarray) -> Tensor:
         return torch.from_numpy(x).permute(0, 2, 3, 1).contiguous().to(device, dtype)
 
+    split.refuse_other(spec.point.n_train, len(spec.replicates))
     train_x, test_x = inputs(split, spec.recipe.images)
     return TrainingData(
         train_x=images(train_x),
