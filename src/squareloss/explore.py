@@ -11,6 +11,7 @@ from pathlib import Path
 from squareloss.errors import run_stage
 from squareloss.files import whole
 from squareloss.pages.explorer import page
+from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.runs import read_runs
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument("--made-from", required=True)
     parser.add_argument("--output", required=True, type=Path)
     arguments = parser.parse_args()
-    tables = {Path(path).stem: read_runs(path) for path in arguments.tables}
+    tables = {Path(path).stem: read_runs(path, AGGREGATE) for path in arguments.tables}
     text = page(tables, arguments.margins, json.loads(arguments.made_from))
     with whole(arguments.output) as temporary:
         temporary.write_text(text, encoding="utf-8")
