@@ -28,6 +28,7 @@ def test_the_examples_that_read_tables_run(finished, page):
     assert len(examples) >= 3
     for example in examples:
         script = example.replace("results/demo", "results/tiny")
+        script = script.replace("config/demo.yaml", "tiny.yaml")
         done = subprocess.run(
             [sys.executable, "-c", script],
             cwd=finished,

@@ -39,12 +39,13 @@ def test_every_snapshot_of_every_run_is_there_once_with_its_experiments(finished
 
 def test_quantiles_of_the_margins(finished):
     folder = finished / RESULTS / "metrics" / "margins"
-    found = explore.quantiles(folder, replicate=1)
+    runs = [row.parent.relative_to(folder) for row in folder.rglob("block=0.parquet")]
+    found = explore.quantiles(folder, sorted(map(str, runs)))
     margins = pd.read_parquet(folder, partitioning=None)
     assert len(found) == 2 * 3
     for row in found:
         scale = float(re.search(r"init=([^/]*)", row["path"])[1])
-        rows = margins[(margins["replicate"] == 1) & (margins["init_scale"] == scale)]
+        rows = margins[(margins["replicate"] == 0) & (margins["init_scale"] == scale)]
         rows = rows[rows["epoch"] == row["epoch"]]
         expected = np.quantile(rows["margin"], np.linspace(0, 1, 21))
         np.testing.assert_allclose(row["q"], expected, rtol=1e-3)

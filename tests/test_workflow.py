@@ -170,19 +170,19 @@ def test_another_file_of_the_user_is_prepared_again(tmp_path):
 
 def test_editing_a_figure_redraws_that_figure_only(study):
     edit(study / "src/squareloss/figures/figure5.py")
-    assert planned(study) == {"figure5": 1}
+    assert planned(study) == {"figure5": 1, "about": 1}
 
 
 def test_editing_the_style_redraws_figures_and_trains_nothing(study):
     edit(study / "src/squareloss/figures/style.py")
-    assert planned(study) == {f"figure{n}": 1 for n in (1, 2, 3, 5)}
+    assert planned(study) == {f"figure{n}": 1 for n in (1, 2, 3, 5)} | {"about": 1}
 
 
 def test_editing_a_metric_extracts_again_and_does_not_train(study):
     edit(study / "src/squareloss/measure/metrics/collapse.py")
     jobs = planned(study)
     assert jobs["extract"] == 2
-    made = {"extract", "small", "aggregate", "figure3", "figure5", "claims", "explore"}
+    made = {"extract", "small", "aggregate", "figure3", "figure5", "claims", "explore", "about"}
     assert set(jobs) == made
 
 
@@ -231,7 +231,13 @@ def test_a_deleted_aggregate_is_rebuilt_without_its_neighbours(study):
     before = path.read_bytes()
     path.unlink()
     assert planned(study, str(path.relative_to(study))) == {"aggregate": 1}
-    assert planned(study) == {"aggregate": 1, "figure5": 1, "claims": 1, "explore": 1}
+    assert planned(study) == {
+        "aggregate": 1,
+        "figure5": 1,
+        "claims": 1,
+        "explore": 1,
+        "about": 1,
+    }
     assert snakemake(study, str(path.relative_to(study))).returncode == 0
     assert path.read_bytes() == before
 

@@ -1,5 +1,11 @@
 rule about:
     """A page beside the results: made of what, by which code, where what lies."""
+    input:
+        # What it describes. The commit that it names is read while it is made, so it is made last.
+        [f"{RESULTS}/aggregate/{name}.parquet" for name in EXPERIMENTS],
+        [f"{RESULTS}/figures/{figure}.png" for figure in STUDY.figures],
+        rules.claims.output,
+        rules.explore.output,
     output:
         page=f"{RESULTS}/README.md",
         croissant=f"{RESULTS}/croissant.json",

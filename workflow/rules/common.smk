@@ -31,7 +31,7 @@ from squareloss.claims import SECTIONS
 from squareloss.source.code import code
 from squareloss.errors import UserError
 from squareloss.spec import canonical_json
-from squareloss.study import cost, paths, sweep
+from squareloss.study import cost, paths, plan, sweep
 from squareloss.study.load import load
 from squareloss.study.files import refuse_duplicates
 
@@ -81,6 +81,8 @@ def checked(raw):
 
 STUDY = checked(config)
 RESULTS = f"{STUDY.results}/{STUDY.study}"
+if workflow.is_main_process and (line := plan.notice(STUDY, Path())):
+    print(line, file=sys.stderr)
 STOP_SECONDS = 120  # before a time limit: enough for the step under way and a checkpoint
 RUNS = sweep.runs_table(STUDY)
 # The whole point is one wildcard: recipe=cnn6/wd=0.001/init=0.9/noise=0/n=10000/batch=128/lr=0.03
@@ -229,6 +231,12 @@ def reads(figure, table):
         return [f"{RESULTS}/{where.path.format(figure=name)}"]
 
     return of_figure
+
+
+def arcs(name):
+    """The parts of the table `landscape` that a figure is drawn from, which no other job asks for."""
+    figure = catalog.figures()[name]
+    return reads(figure, "landscape")(None)
 
 
 def reported(figure, path):

@@ -1,5 +1,6 @@
 # One rule a figure, and its table with it. What a figure is, its module says: squareloss.source.catalog.
 # Each rule depends on its own module, so an edit to one figure redraws that figure alone.
+DRAWN = {}  # the files of each figure, by its name
 
 for figure in catalog.figures().values():
 
@@ -32,3 +33,4 @@ for figure in catalog.figures().values():
     # `name` would stay under `use rule ... as ...`, which gives another.
     made = workflow.get_rule(workflow.modifier.modify_rulename(figure.name))
     made.docstring, made.ruleinfo.name = figure.title, None
+    DRAWN[figure.name] = made.output

@@ -5,18 +5,20 @@ the epochs; below, how its margins are distributed. What is on the axes, what is
 runs are shown is chosen on the page. Charts are Vega-Lite, made by Altair; its scripts are inline.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
-import pyarrow.dataset as ds
 import vl_convert
 
 from squareloss.pages import explorer_page
 from squareloss.spec import Point
 from squareloss.study.paths import point_path
+from squareloss.tables.margins import MARGINS
+from squareloss.tables.parts import read
 from squareloss.tables.runs import RUN
 
 MEASURES = {
@@ -67,18 +69,19 @@ def snapshots(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return found
 
 
-def quantiles(folder: Path, replicate: int) -> list[dict[str, Any]]:
-    """Quantiles of one replicate's margins, by path and epoch of its snapshots."""
-    table = ds.dataset(folder, format="parquet").to_table(
-        columns=[*RUN, "replicate", "epoch", "margin"],
-        filter=ds.field("replicate") == replicate,
-    )
-    margins = table.to_pandas()
+def quantiles(folder: Path, runs: Iterable[str]) -> list[dict[str, Any]]:
+    """Quantiles of the margins of replicate 0, by path and epoch of its snapshots.
+
+    `folder` is that of the table `margins`, in which runs that no config asks for any more may lie:
+    `runs` are the paths of those that it does. Replicate 0 is in the first block, of any size.
+    """
     rows = []
-    for key, group in margins.groupby([*RUN, "epoch"]):
-        point = Point(**dict(zip(RUN, key[:-1], strict=True)))
-        q = rounded(np.quantile(group["margin"], LEVELS))
-        rows.append({"path": point_path(point), "epoch": int(key[-1]), "q": q})
+    for path in runs:
+        part = read([folder / path / "block=0.parquet"], MARGINS)
+        part = part[part["replicate"] == 0]
+        for epoch in part["epoch"].unique().tolist():
+            q = rounded(np.quantile(part.loc[part["epoch"] == epoch, "margin"], LEVELS))
+            rows.append({"path": path, "epoch": epoch, "q": q})
     return rows
 
 
@@ -182,11 +185,10 @@ def charts() -> dict[str, dict[str, Any]]:
 def page(tables: dict[str, pd.DataFrame], margins: Path, made_from: str) -> str:
     """The page as HTML. `tables` are the aggregates by name, `margins` the folder of that table."""
     rows = snapshots(tables)
-    first = int(rows["replicate"].min())
     return explorer_page.page(
         title=made_from,
         rows=records(rows),
-        quantiles=quantiles(margins, first),
+        quantiles=quantiles(margins, sorted(rows["path"].unique())),
         levels=rounded(LEVELS),
         measures=MEASURES,
         identity=RUN,

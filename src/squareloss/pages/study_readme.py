@@ -1,6 +1,7 @@
 """The page beside a study's results: of what they are made, and where what lies."""
 
 import json
+import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import squareloss
+from squareloss.errors import first_line, printable
 from squareloss.source import catalog
 
 PACKAGES = ("torch", "numpy", "pandas", "scipy", "snakemake")
@@ -47,24 +49,42 @@ def origin(module: Path) -> str:
     """The commit of the code, one file of which is `module`, and whether files differ from it.
 
     A package that is installed in an environment may lie below somebody else's repository, which
-    does not have the file among its own.
+    does not have the file among its own. A clone that belongs to another user is read all the same:
+    its code runs here anyway. What git has from the environment is of another repository.
     """
     commands = (
         ["ls-files", "--error-unmatch", module.name],
         ["rev-parse", "HEAD"],
         ["status", "--porcelain", "--untracked-files=no"],
     )
+    git = ["git", "-c", f"safe.directory={_top(module)}"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:
         _, commit, changes = (
-            subprocess.check_output(
-                ["git", *command], cwd=module.parent, stderr=subprocess.DEVNULL, text=True
-            ).strip()
+            subprocess.run(
+                [*git, *command],
+                cwd=module.parent,
+                env=environment | {"LC_ALL": "C"},
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=True,
+            ).stdout.strip()
             for command in commands
         )
-    except (OSError, subprocess.CalledProcessError):
-        return f"squareloss {squareloss.__version__}, of no known commit."
+    except OSError as error:
+        return f"squareloss {squareloss.__version__}, of no known commit ({error.strerror}: git)."
+    except subprocess.CalledProcessError as error:
+        reason = printable(first_line(error.stderr), 200)
+        return f"squareloss {squareloss.__version__}, of no known commit ({reason})."
     changed = ", with changes that are not committed" if changes else ""
     return f"squareloss {squareloss.__version__}, commit `{commit}`{changed}."
+
+
+def _top(module: Path) -> Path:
+    """The folder of the repository that a file lies in, where there is one."""
+    folders = module.resolve().parents
+    return next((folder for folder in folders if (folder / ".git").exists()), folders[0])
 
 
 def page(config: dict[str, Any], made_from: str) -> str:

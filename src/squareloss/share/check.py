@@ -82,10 +82,10 @@ def refuse_damaged(clone: Path, names: list[str]) -> None:
             raise UserError(f"{path} has other replicates, epochs or samples than its run.json")
 
 
-def _refuse_link(clone: Path, name: str, there: Part) -> None:
+def _refuse_link(clone: Path, name: str, found: Part) -> None:
     """The folder of the study may be a link, to a larger disk. Nothing below may lead elsewhere."""
-    path, study = clone / name, (clone / there.study).resolve()
-    if path.resolve() != study / name.removeprefix(f"{there.study}/") or not path.is_file():
+    path, study = clone / name, (clone / found.study).resolve()
+    if path.resolve() != study / name.removeprefix(f"{found.study}/") or not path.is_file():
         raise UserError(f"{path} is a link or no regular file")
 
 
