@@ -30,6 +30,7 @@ def left_by(replicate):
 
 def acted_out(monkeypatch, split, spec, break_it=lambda replicate: None, settings=AS_ON_A_GPU):
     """The block trained as on a GPU, and the stand-in that watched."""
+    torch.set_num_threads(spec.threads)  # as `prepare` does: sums depend on it, and tests differ
     with FakeCuda(monkeypatch) as cuda:
         data = load_data(spec, split, torch.device("cpu"))
         replicates = {r: Replicate(spec, data, r, settings) for r in spec.replicates}
