@@ -99,7 +99,7 @@ def test_why_nothing_is_decided():
 def test_the_number_of_replicates_that_is_named_would_decide(agree, of):
     row = row_of([1.0] * agree + [-1.0] * (of - agree))
     assert row["why"] == "too few replicates"
-    needed = int(row["reason"].split("if as many of ")[1].split()[0])
+    needed = int(row["reason"].split("; with ")[1].split()[0])
     more = round(agree / of * needed)
     assert needed > of
     assert verdicts([1.0] * more + [-1.0] * (needed - more)) == ["supported"]

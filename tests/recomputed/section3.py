@@ -45,9 +45,9 @@ def lemma4(gradientflow):
     ]
 
 
-def furthest_from_equilibrium(rows, share=1.0):
-    """rho (M + lambda_eff) / mu - 1, of the row with lambda > 0 in which it is furthest from 0."""
-    rows = rows[rows["weight_decay"] > 0]
+def furthest_from_equilibrium(rows, share=1.0, decays=(1e-3, 3e-4)):
+    """rho (M + lambda_eff) / mu - 1, of the row of these lambdas in which it is furthest from 0."""
+    rows = rows[rows["weight_decay"].isin(decays)]
     errors = [row.rho * (row.M + share * row.lambda_eff) / row.mu - 1 for row in rows.itertuples()]
     return only_if(not any(map(math.isnan, errors)), max(errors, key=abs))
 
@@ -58,8 +58,8 @@ def equilibrium(figure3):
 
 
 @by_replicate("control of eq7-equilibrium")
-def equilibrium_before(figure3):
-    return furthest_from_equilibrium(figure3[figure3["epoch"] == 0])
+def equilibrium_without_decay(figure3):
+    return furthest_from_equilibrium(ends(figure3), decays=[NONE])
 
 
 @by_replicate("eq7-equilibrium-unit")
@@ -142,8 +142,23 @@ def stay_apart_with_unit_norms(figure_unit):
 
 @by_replicate("lazy")
 def lazy(figure_unit):
-    large, small = (last(figure_unit, weight_decay=NONE, init_scale=s) for s in (LARGE, SMALL))
-    return only_if(fitted(large, small), large["distance"] - small["distance"])
+    end = last(figure_unit, weight_decay=NONE, init_scale=LARGE)
+    return only_if(fitted(end), end["distance"])
+
+
+@by_replicate("control of lazy")
+def way_of_the_small_start(figure_unit):
+    end = last(figure_unit, weight_decay=NONE, init_scale=SMALL)
+    return only_if(fitted(end), end["distance"])
+
+
+@by_replicate("large-start-comes-down")
+def end_of_large_start(figure_unit):
+    """Of starts above the rho at which the smallest start fits."""
+    rows = run(figure_unit, weight_decay=NONE, init_scale=LARGE)
+    small = last(figure_unit, weight_decay=NONE, init_scale=SMALL)
+    start, end = rows.iloc[0]["rho"], rows.iloc[-1]
+    return only_if(fitted(small, end) and start > small["rho"], end["rho"] / start)
 
 
 @by_case("lemma5")
@@ -153,27 +168,43 @@ def lemma5(figure5):
     return [*end.loc[aligned, "lemma5_change"], *[math.nan] * (~aligned).sum()]
 
 
-def share_of_falls(rows, column, given):
-    """Epochs in which a column falls, of those that `given` is true of, by interval."""
-    among = fallen = 0
-    steps = zip(rows.iloc[:-1].itertuples(), rows.iloc[1:].itertuples(), strict=True)
-    for before, after in steps:
-        if given(before, after):
-            among += after.epoch - before.epoch
-            fallen += (getattr(after, column) < getattr(before, column)) * (
-                after.epoch - before.epoch
-            )
-    return only_if(fitted(last(rows)), fallen / among if among else math.nan)
+def steps(rows):
+    """Each row and the next."""
+    return zip(rows.iloc[:-1].itertuples(), rows.iloc[1:].itertuples(), strict=True)
 
 
-@by_replicate("mu-rises-as-rho-falls")
+@by_case("mu-rises-as-rho-falls")
+def least_rise_of_mu(gradientflow):
+    """In a step of a course in which rho falls; NaN if it never does."""
+    least = []
+    for rows in courses(gradientflow):
+        pairs = steps(rows.sort_values("time"))
+        rises = [after.mu - before.mu for before, after in pairs if after.rho < before.rho]
+        least.append(min(rises, default=math.nan))
+    return least
+
+
+@by_replicate("mu-falls-under-sgd")
 def mu_falls(figure8):
-    return share_of_falls(figure8, "mu", lambda before, after: after.rho < before.rho)
+    """Epochs in which mu falls, of those in which rho does."""
+    among = fallen = 0
+    for before, after in steps(figure8):
+        if after.rho < before.rho:
+            among += after.epoch - before.epoch
+            fallen += (after.mu < before.mu) * (after.epoch - before.epoch)
+    return only_if(fitted(last(figure8)), fallen / among if among else math.nan)
 
 
 @by_replicate("rho-falls-briefly")
-def rho_falls(figure8):
-    return share_of_falls(figure8, "rho", lambda before, after: True)
+def longest_fall(figure8):
+    """From an epoch to the last of those that follow it with less rho each."""
+    longest = began = 0
+    for before, after in steps(figure8):
+        if after.rho < before.rho:
+            longest = max(longest, after.epoch - began)
+        else:
+            began = after.epoch
+    return only_if(fitted(last(figure8)), longest / figure8["epoch"].max())
 
 
 def since_fitted(rows, decay=MOST):
@@ -191,12 +222,17 @@ def growth(rows, column, decay=MOST):
     return found[1][column] / found[0][column] if found else math.nan
 
 
-@by_replicate("mu-rises", "control of sigma-falls")
+@by_replicate("mu-rises")
 def rise_of_mu(figure3):
     return growth(figure3, "mu")
 
 
-@by_replicate("control of mu-rises")
+@by_replicate("sigma-falls-without-decay")
+def fall_of_sigma_without_decay(figure3):
+    return growth(figure3, "margin_sd", NONE)
+
+
+@by_replicate("mu-rises-without-decay")
 def rise_of_mu_without_decay(figure3):
     return growth(figure3, "mu", NONE)
 
@@ -304,13 +340,26 @@ def of_starts(rows, decay, column):
     return np.array([row[column] for row in end]) if fitted(*end) else np.array([math.nan])
 
 
-@by_replicate("figure10-single-value")
+@by_replicate("figure10-single-value-of-each")
+def widest_with_decay(figure10):
+    return of_starts(figure10, MOST, "margin_spread").max()
+
+
+@by_replicate("control of figure10-single-value-of-each")
+def widest_before(figure10):
+    """At the start, where all starts fit in the end."""
+    first = figure10[(figure10["epoch"] == 0) & (figure10["weight_decay"] == MOST)]
+    end = [last(figure10, weight_decay=MOST, init_scale=start) for start in STARTS]
+    return only_if(fitted(*end), max(abs(spread) for spread in first["margin_spread"]))
+
+
+@by_replicate("figure10-single-value-of-all")
 def range_with_decay(figure10):
     means = of_starts(figure10, MOST, "mean_margin")
     return math.log(means.max()) - math.log(means.min())
 
 
-@by_replicate("control of figure10-single-value")
+@by_replicate("control of figure10-single-value-of-all")
 def range_without_decay(figure10):
     means = of_starts(figure10, NONE, "mean_margin")
     return math.log(means.max()) - math.log(means.min())

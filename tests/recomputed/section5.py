@@ -30,16 +30,23 @@ def at_start(rows, column):
     return only_if(fitted(rows.iloc[-1]), rows[column].iloc[0])
 
 
+def all_directions(rows):
+    """NC1 as the larger of its two measures; outside Figure 9."""
+    larger = [max(pair) for pair in zip(rows["nc1"], rows["nc1_trace"], strict=True)]
+    missing = rows["nc1"].isna() | rows["nc1_trace"].isna()
+    return rows.assign(nc1=larger).assign(nc1=lambda table: table["nc1"].mask(missing))
+
+
 def register(name, column):
     """The claims of one measure of the three runs; of means for many classes only."""
 
     @by_replicate(f"{name}-multiclass")
     def of_ten_classes(figure_multiclass):
-        return final(last(figure_multiclass), column)
+        return final(last(all_directions(figure_multiclass)), column)
 
     @by_replicate(f"control of {name}-multiclass")
     def ten_classes_before(figure_multiclass):
-        return at_start(run(figure_multiclass), column)
+        return at_start(run(all_directions(figure_multiclass)), column)
 
     if name in OF_MEANS:
         return
@@ -54,11 +61,11 @@ def register(name, column):
 
     @by_replicate(f"{name}-random-labels")
     def of_random_labels(figure_randomlabels):
-        return final(random_labels(figure_randomlabels).iloc[-1], column)
+        return final(all_directions(random_labels(figure_randomlabels)).iloc[-1], column)
 
     @by_replicate(f"control of {name}-random-labels")
     def random_labels_before(figure_randomlabels):
-        return at_start(random_labels(figure_randomlabels), column)
+        return at_start(all_directions(random_labels(figure_randomlabels)), column)
 
 
 for name, column in {**MEASURES, **OF_MEANS}.items():
@@ -70,12 +77,13 @@ def error_over_guessing(figure_randomlabels):
     """Guessing errs on (C - 1) / C; of networks that collapsed."""
     end = random_labels(figure_randomlabels).iloc[-1]
     error = end["test_error"] * end["classes"] / (end["classes"] - 1)
-    return only_if(fitted(end) and end["nc1"] < 0.1, error)
+    return only_if(fitted(end) and end["nc1"] < 0.1 and end["nc1_trace"] < 0.1, error)
 
 
 @by_replicate("collapse-after-fit")
 def collapse_when_fitted(figure9):
     """At the first snapshot without training error, of networks that collapse in the end."""
+    figure9 = all_directions(figure9)
     rows = figure9[figure9["nc1"].notna()]
     first = rows[rows["train_error"] == 0]
     end = last(figure9)
@@ -101,3 +109,12 @@ def spread_ratio(figure8):
     if not fitted(last(figure8)):
         return math.nan
     return last(figure8)["margin_spread"] / fits["margin_spread"].iloc[0]
+
+
+@by_replicate("margins-narrowest-last")
+def narrowest(figure8):
+    """sd at the end over the least from the first fit to half of training."""
+    end = last(figure8)
+    first = figure8.loc[figure8["train_error"] == 0, "epoch"].min()
+    between = figure8[(figure8["epoch"] >= first) & (figure8["epoch"] <= end["epoch"] / 2)]
+    return only_if(fitted(end) and len(between), end["margin_sd"] / between["margin_sd"].min())

@@ -86,15 +86,26 @@ def updates_and_rank(figure_lowrank, figure_lowrank_layers):
     return round(np.mean(found), 12) if found else math.nan
 
 
-def at_ends(rows, column):
-    """A column at the end of SGD with lambda and without, of replicates that fit in both."""
-    decay, zero = (last(rows, optimizer="sgd", weight_decay=wd) for wd in (MOST, NONE))
+def at_ends(rows, column, optimizer="sgd"):
+    """A column at the end with lambda less that without, of replicates that fit in both."""
+    decay, zero = (last(rows, optimizer=optimizer, weight_decay=wd) for wd in (MOST, NONE))
     return only_if(fitted(decay, zero), decay[column] - zero[column])
 
 
 @by_replicate("noise-of-decay")
 def noise_of_weights(figure_sgdnoise):
     return at_ends(figure_sgdnoise, "update_norm")
+
+
+@by_replicate("control of noise-of-decay")
+def drift_of_descent(figure_sgdnoise):
+    """Four steps make an epoch of 100 images in batches of 32."""
+    return 4 * at_ends(figure_sgdnoise, "update_norm", "gd")
+
+
+@by_replicate("control of noise-margins")
+def margins_of_descent(figure_sgdnoise):
+    return at_ends(figure_sgdnoise, "margin_spread", "gd")
 
 
 @by_replicate("noise-margins")
@@ -177,11 +188,22 @@ def largest_start(figure5):
     return start_against_decay(figure5, LARGE)
 
 
-@by_replicate("error-of-large-start")
-def harm_of_large_start(figure5):
-    """Without lambda, where the smallest start is 0.5."""
-    large, small = (last(figure5, weight_decay=NONE, init_scale=s) for s in (LARGE, 0.5))
-    return only_if(fitted(large, small), large["test_error"] - small["test_error"])
+def harm(rows, smallest):
+    """Of the largest start without lambda, where its rho ends as the larger."""
+    large, small = (last(rows, weight_decay=NONE, init_scale=s) for s in (LARGE, smallest))
+    premise = fitted(large, small) and large["rho"] > small["rho"]
+    return only_if(premise, large["test_error"] - small["test_error"])
+
+
+@by_replicate("least-norm-errs-least")
+def harm_of_large_norm(figure5):
+    """Without lambda the smallest start is 0.5 there."""
+    return harm(figure5, 0.5)
+
+
+@by_replicate("least-norm-errs-least-unit")
+def harm_of_large_norm_with_unit_norms(figure_unit):
+    return harm(figure_unit, SMALL)
 
 
 def less(rows, setting, one, other):

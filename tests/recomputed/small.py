@@ -15,9 +15,9 @@ COLUMNS = {
     "lemma3-convergence": ("free_gradient", ZERO_LOSS),
     "theorem2-connected": ("curve_loss", ZERO_LOSS),
     "control of theorem2-connected": ("line_loss", ZERO_LOSS),
-    "control of no-zero-loss-below": ("loss_above", CRITICAL),
+    "control of rho-locally-least": ("loss_above", CRITICAL),
     "control of zero-loss-above": ("loss_below", CRITICAL),
-    "no-zero-loss-below": ("loss_below", CRITICAL),
+    "rho-locally-least": ("loss_below", CRITICAL),
     "zero-loss-above": ("loss_above", CRITICAL),
     "large-start-falls": ("rho_dot_above", CRITICAL),
     "very-large-start-falls": ("rho_dot_far_above", CRITICAL),
@@ -62,14 +62,17 @@ def missing_rank(settled):
     return of_networks(settled, ZERO_LOSS, lambda row: abs(row["residuals"] - row["hessian_rank"]))
 
 
-@by_case("lemma6-gap")
+@by_case("eq8-gap")
 def gap(settled):
-    """|1 - rho mu| over lambda / (mu^2 + lambda), less 1."""
+    """1 - rho mu over 1 - mu^2 / (M + lambda), less 1."""
     return of_networks(
         settled,
         CRITICAL,
         lambda row: abs(
-            (1 - row["rho"] * row["mu"]) * (row["mu"] ** 2 / row["weight_decay"] + 1) - 1
+            (1 - row["rho"] * row["mu"])
+            * (row["M"] + row["weight_decay"])
+            / (row["M"] + row["weight_decay"] - row["mu"] ** 2)
+            - 1
         ),
     )
 

@@ -81,6 +81,7 @@ def trained(rng, **point):
     columns["mu"] *= 0.4  # so that 1 - (C - 1) rho mu has both signs
     columns["lambda_eff"] *= point.get("weight_decay", POINT["weight_decay"]) / MOST
     columns["nc1"] *= np.where(epochs == epochs[-1], 0.1, 1)  # near a tenth of the start
+    columns["nc1_trace"] = 1.1 * np.roll(columns["nc1"], 1, axis=0)  # of another replicate
     columns["rank_1e-2"] = rng.integers(100, 140, shape) / 9
     columns["max_norm"] = np.repeat(
         rng.choice([1.0, 1 + 5e-7, 3.0], (REPLICATES, 1)), len(epochs), 1
@@ -89,7 +90,7 @@ def trained(rng, **point):
     columns["ramp_loss"] = rng.uniform(0, 0.3, shape)
     columns["test_error"] = rng.uniform(0.05, 0.6, shape)
     columns["train_error"] = training_errors(rng, epochs)
-    for name in ("max_norm", "lemma5_alignment", "ramp_loss", *OF_SNAPSHOTS):
+    for name in ("max_norm", "lemma5_alignment", "ramp_loss", "nc1_trace", *OF_SNAPSHOTS):
         columns[name][:, ~np.isin(EPOCHS, SNAPSHOTS)] = np.nan
     columns["update_norm"][:, 0] = np.nan
     diverged = rng.integers(REPLICATES - 2)
@@ -160,6 +161,7 @@ def settled(seed):
         table[name] = rng.normal(size=len(table))
     for name in ("hessian_rank", "residuals"):
         table[name] = rng.integers(8, 12, len(table))
+    table["M"] = table["mu"] ** 2 * rng.uniform(1, 2, len(table))
     return table.assign(weight_decay=rng.choice([0.01, 0.02], len(table)))
 
 

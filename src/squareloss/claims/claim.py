@@ -63,6 +63,11 @@ class Claim:
     premise: str = ""  # what is measured has it; the rest is left out
     unmet: str = "premise unmet"  # why nothing is decided where too few have the premise
     limit: bool = False  # whether the statement is about where training ends up in the long run
+    # Whether the paper shows it of a network of its own: one that is smaller, or has fewer images,
+    # does not contradict it.
+    shown: bool = False
+    earlier: str = ""  # what was judged before its results were known, if not this, and how
+    beside: tuple[str, ...] = ()  # claims whose values are told in the row, for a fair reading
     # An effect that differs from the threshold by less than this is as good as none.
     negligible: float = math.nan
     negligible_because: str = ""

@@ -31,7 +31,8 @@ th, td {border-bottom: 1px solid #ddd; padding: .45em .6em; vertical-align: top}
 code {font-size: .95em} small, .why {color: #555}
 .verdict {font-weight: 600} .why {font-weight: 400}
 .supported, .passed {color: #0a6b2f} .contradicted, .failed {color: #b3121a}
-.no-such-effect {color: #6a4a00} .not-decided, .reported {color: #555; font-weight: 400}
+.no-such-effect, .not-reproduced {color: #6a4a00}
+.not-decided, .reported {color: #555; font-weight: 400}
 details {margin-top: .3em} summary {cursor: pointer; color: #0b57a4}
 dl {margin: .3em 0 0} dt {font-weight: 600; float: left; clear: left; margin-right: .5em}
 dd {margin: 0}

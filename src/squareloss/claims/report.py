@@ -38,6 +38,7 @@ for section in SECTIONS:
 MARKS = {
     "supported": "✔",
     "contradicted": "✘",
+    "not reproduced": "≠",
     "no such effect": "≈",
     "not decided": "?",
     "passed": "✔",
@@ -46,7 +47,13 @@ MARKS = {
 }
 # Verdicts on statements of the paper, and on what is proved, as their counts are printed.
 KINDS = {
-    "statements": ("supported", "contradicted", "no such effect", "not decided"),
+    "statements": (
+        "supported",
+        "contradicted",
+        "not reproduced",
+        "no such effect",
+        "not decided",
+    ),
     "checks of the implementation": ("passed", "failed", "not decided"),
     "numbers that are reported and not judged": ("reported", "not decided"),
 }
@@ -56,13 +63,15 @@ A statement about *replicates* is tested over replicates: the median with its ex
 and exact sign tests for it and against it, corrected by Holm's method (in brackets) over all tests
 of all claims, whether this study could make them or not. It is supported only if it also lies
 further on the claimed side than its *control*, which is what was measured without the mechanism
-that the paper names. Replicates share the data, so this is what another training would give, not
-what other images would. A statement about *every* network must hold in each case measured: the
-worst is shown, and what share of other cases so many leave open. A *check* is proved, or
-arithmetic: it tests the implementation. A *number* is reported and not judged. *Robust*: the
-verdict is the same with half and with twice a threshold that is ours; a statement without this word
-has a threshold that the paper's words fix, mostly no difference. Every verdict is the same for a
-family of {low} to {high} tests. What each measures, and why its threshold: docs/claims.md.
+that the paper names. What the paper shows of a network of its own is *not reproduced*, and not
+contradicted, by networks of another width or N, which the row names. Replicates share the data, so
+this is what another training would give, not what other images would. A statement about *every*
+network must hold in each case measured: the worst is shown, and what share of other cases so many
+leave open. A *check* is proved, or arithmetic: it tests the implementation. A *number* is reported
+and not judged. *Robust*: the verdict is the same with half and with twice a threshold that is ours;
+a statement without this word has a threshold that the paper's words fix, mostly no difference.
+*Earlier* is what was judged before, where it was not this. Every verdict is the same for a family
+of {low} to {high} tests. What each measures, and why its threshold: docs/claims.md.
 """
 
 
@@ -105,7 +114,7 @@ def unit(row: Mapping[Hashable, Any]) -> str:
 
 def claimed(row: Mapping[Hashable, Any]) -> str:
     """The side of the threshold that is claimed; empty for a number."""
-    return f"{row['side']} {row['threshold']:g}" if row["side"] else ""
+    return f"{row['side']} {row['threshold']:.10g}" if row["side"] else ""
 
 
 def control(row: Mapping[Hashable, Any]) -> str:

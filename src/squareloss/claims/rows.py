@@ -13,6 +13,7 @@ import pandas as pd
 
 from squareloss.claims import statistics
 from squareloss.claims.claim import Claim, Tables, UnsuitableError
+from squareloss.claims.select import PAPERS_N
 from squareloss.tables.runs import RUN
 
 SIDES = ("for", "against", "negligible")
@@ -69,7 +70,26 @@ class Measured:
     values: pd.Series = field(default_factory=lambda: pd.Series(dtype=float))  # NaN: left out
     control: pd.Series = field(default_factory=lambda: pd.Series(dtype=float))  # by the same index
     half: float = math.nan  # of a limit: the median at half of training
+    size: str = ""  # of the networks, if it is not that of the paper's
     lacking: str = ""  # what the study does not have
+
+
+def size_of(claim: Claim, tables: Tables) -> str:
+    """Width and number of images of the runs that a claim reads; "" if they are the paper's."""
+    runs = [tables[name] for name in claim.tables if {"width", "n_train"} <= {*tables[name]}]
+    if not runs:
+        return ""
+    widths, numbers = (
+        sorted({value for table in runs for value in table[name].unique()})
+        for name in ("width", "n_train")
+    )
+    if widths == [1] and numbers == [PAPERS_N]:
+        return ""
+    spans = (
+        " to ".join(dict.fromkeys(f"{value:,}" for value in (values[0], values[-1])))
+        for values in (widths, numbers)
+    )
+    return "width {} and N = {}".format(*spans)
 
 
 def measure(claim: Claim, tables: Tables) -> Measured:
@@ -82,7 +102,7 @@ def measure(claim: Claim, tables: Tables) -> Measured:
     except UnsuitableError as error:
         return Measured(lacking=str(error))
     half = median_at_half(claim, tables, values) if claim.limit else math.nan
-    return Measured(values, control.reindex(values.index), half)
+    return Measured(values, control.reindex(values.index), half, size_of(claim, tables))
 
 
 def beyond(claim: Claim, found: Measured) -> tuple[int, int]:
@@ -114,6 +134,7 @@ def row_of(claim: Claim, found: Measured) -> dict[str, Any]:
         "limit": claim.limit,
         "negligible": claim.negligible,
         "tables": ", ".join(claim.tables),
+        "size": found.size,
         "lacking": found.lacking,
         "measured": 0,  # replicates, or cases: networks, layers or small problems
         "without": 0,  # those that diverged or lack the premise

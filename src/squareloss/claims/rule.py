@@ -3,6 +3,7 @@
 The constants are here, and the correction for the number of tests. What it rests on: `verdict.py`.
 """
 
+import json
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -50,7 +51,7 @@ def missing(row: Mapping[Hashable, Any], tests: int) -> tuple[str, str]:
     if measured < (least := fewest(tests)):
         return "too few replicates", f"{measured} replicates; {max(least, needed or 0)} are needed"
     if needed is not None:
-        words = f"{agreeing} of {measured} agree; if as many of {needed} did, that would decide"
+        words = f"{agreeing} of {measured} agree; with {needed} replicates that share would decide"
         return "too few replicates", words
     if row["p_control"] > statistics.sign_p(row["holding"], measured):
         return "control alike", control_words(row)
@@ -82,6 +83,17 @@ def of_cases(claim: Claim, row: Mapping[Hashable, Any], left_out: str) -> tuple[
     return good, "", f"{words}; {share} (95%){left_out}"
 
 
+def aside(claim: Claim, rows: Mapping[str, Mapping[Hashable, Any]]) -> str:
+    """What a fair reading of a row needs besides: an earlier verdict, the values of others."""
+    words = f"; earlier: {claim.earlier}" if claim.earlier else ""
+    for name in claim.beside:
+        row = rows.get(name, {"values": "[]"})
+        if values := [value for value in json.loads(row["values"]) if value is not None]:
+            span = f"{min(values):.3g} to {max(values):.3g}"
+            words += f"; {name}: {len(values)} values from {span}"
+    return words
+
+
 def verdict(claim: Claim, row: Mapping[Hashable, Any], tests: int) -> tuple[str, str, str]:
     """Verdict, why there is none, and the numbers that say so, from a row with Holm's values."""
     measured, without = row["measured"], row["without"]
@@ -107,9 +119,14 @@ def verdict(claim: Claim, row: Mapping[Hashable, Any], tests: int) -> tuple[str,
         return "not decided", why, f"{words}{left_out}"
     word, p = decided[0]
     beside = f"; {control_words(row)}" if row["pairs"] else ""
+    smaller = claim.shown and row["size"] != ""
+    if smaller:
+        left_out += f"; at {row['size']}, where the paper has width 1 and N = 10,000"
     if claim.limit and moving(claim, row["half"], row["median"]):
         way = f"median {row['half']:.3g} at half of training, {row['median']:.3g} at the end"
         return "not decided", "not converged", f"{way}{left_out}"
+    if smaller and word == "contradicted":
+        word = "not reproduced"
     return word, "", f"p = {p:.2g} after Holm's correction{beside}{left_out}"
 
 
@@ -122,7 +139,12 @@ def decide(claims: Sequence[Claim], rows: pd.DataFrame, tests: int) -> pd.DataFr
         adjusted = np.full_like(p, np.nan)
         adjusted[tested] = adjust(p[tested], tests)
         table[[f"{name}_{side}" for side in SIDES]] = adjusted
-    records = zip(claims, table.to_dict("records"), strict=True)
-    found = [verdict(claim, row, tests) for claim, row in records]
+    records = table.to_dict("records")
+    named = {claim.name: row for claim, row in zip(claims, records, strict=True)}
+    found = []
+    for claim, row in zip(claims, records, strict=True):
+        word, why, reason = verdict(claim, row, tests)
+        told = aside(claim, named) if row["measured"] else ""
+        found.append((word, why, f"{reason}{told}"))
     table[["verdict", "why", "reason"]] = pd.DataFrame(found, index=table.index)
     return table

@@ -1,10 +1,13 @@
 """Sections 3.5 and 5.1: what rho, the margins and the loss do on the way, epoch by epoch."""
 
+from math import nan
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from squareloss.claims.claim import FITTED, claim
-from squareloss.claims.section3 import gap
+from squareloss.claims.section3 import gap, while_training
 from squareloss.claims.select import ends, fits, fitted_at_end, where
 
 FIGURE3 = (
@@ -34,83 +37,106 @@ def growth(table: pd.DataFrame, column: str) -> pd.Series:
     return last / first
 
 
-def share_of_epochs(table: pd.DataFrame, what: str, given: str = "") -> pd.Series:
-    """Share of the epochs in which `what` falls, of those in which `given` falls, by replicate."""
-    table = table.sort_values("epoch")
-
-    def share(rows: pd.DataFrame) -> float:
-        lengths = rows["epoch"].diff()
-        among = lengths[rows[given].diff() < 0] if given else lengths
-        return float(among[rows[what].diff() < 0].sum() / among.sum()) if among.sum() else np.nan
-
-    return fits(table, pd.Series({r: share(rows) for r, rows in table.groupby("replicate")}))
+MUST = "If rho_dot becomes negative during training, mu must increase, since the loss cannot."
 
 
 @claim(
     "mu-rises-as-rho-falls",
     "Section 3.5, after Lemma 4",
-    "share of the time in which mu falls while rho falls",
-    says="If rho_dot becomes negative during training, mu must increase, since the loss cannot.",
+    "where rho falls, mu rises",
+    says=MUST,
+    no_control="said of any training in which the loss does not increase: a step in which both fall"
+    " would contradict it",
+    above=0,
+    because="a sign",
+    test="every",
+    premise="steps in which rho falls",
+)
+def least_rise_of_mu(gradientflow: pd.DataFrame) -> pd.Series:
+    """Least rise of mu over the steps in which rho falls, each course of gradient descent."""
+    course = while_training(gradientflow).sort_values("time")
+    groups = course.groupby(["replicate", "norms"])
+    rise, fall = groups["mu"].diff(), groups["rho"].diff() < 0
+    return rise.where(fall).groupby([course["replicate"], course["norms"]]).min()
+
+
+@claim(
+    "mu-falls-under-sgd",
+    "Section 3.5, after Lemma 4",
+    "share of the time in which mu falls while rho falls, under SGD",
+    says=MUST,
     test="number",
-    because="once the data are fitted mu is nearly 1 / rho, so that mu rises as rho falls in any"
-    " training; before that epochs are too few",
+    because="under SGD, and from one epoch to another, the loss may increase, so that the statement"
+    " says nothing of it: `mu-rises-as-rho-falls` judges it where the loss does not",
     premise=FITTED,
 )
 def mu_falls_too(figure8: pd.DataFrame) -> pd.Series:
     """Share of epochs in which mu falls, of those in which rho does."""
-    return share_of_epochs(figure8, "mu", given="rho")
+    table = figure8.sort_values("epoch")
+
+    def share(rows: pd.DataFrame) -> float:
+        falling = rows["epoch"].diff()[rows["rho"].diff() < 0]
+        return float(falling[rows["mu"].diff() < 0].sum() / falling.sum()) if len(falling) else nan
+
+    return fits(table, pd.Series({r: share(rows) for r, rows in table.groupby("replicate")}))
 
 
 @claim(
     "rho-falls-briefly",
     "Section 3.5, after Lemma 4",
-    "rho_dot is not negative for most of training",
+    "rho_dot is not negative for a long time at a stretch",
     says="rho_dot cannot be negative for long periods of time.",
     no_control="said of any training; the reason given, that the loss must fall, cannot be left"
     " out",
-    below=0.5,
-    because="half of training is long",
+    below=0.1,
+    because="a tenth of training",
+    earlier="the share of all epochs in which rho falls was below a half, and contradicted",
     premise=FITTED,
 )
 def rho_falls(figure8: pd.DataFrame) -> pd.Series:
-    """Share of all epochs in which rho falls."""
-    return share_of_epochs(figure8, "rho")
+    """Longest stretch of epochs in which rho falls without a rise, share of training."""
+    table = figure8.sort_values("epoch")
+
+    def longest(rows: pd.DataFrame) -> float:
+        lengths, falls = rows["epoch"].diff(), rows["rho"].diff() < 0
+        stretches = lengths.where(falls, 0).groupby((~falls).cumsum()).sum()
+        return float(stretches.max() / lengths.sum())
+
+    return fits(table, pd.Series({r: longest(rows) for r, rows in table.groupby("replicate")}))
 
 
-@claim(
-    "mu-rises",
-    "Section 3.5, on Figure 3; Section 3.3, on lambda > 0",
-    "lambda > 0: mu increases after the data are fitted",
-    says=FIGURE3
-    + " lambda > 0 is expected to pull towards the least rho, which is the largest mu.",
-    control="the same with lambda = 0; before the fit mu rises from about 0 in any training",
-    controlled=lambda figure3: growth(of_start(figure3, decay=False), "mu"),
-    above=1,
-    given=True,
-    because="a ratio: 1 is no change",
-    premise=FITTED,
+NO_MECHANISM = (
+    "said with weight decay and without, and so of no mechanism that could be left out; a ratio on"
+    " the other side of 1 would contradict it"
 )
-def rise_of_mu(figure3: pd.DataFrame) -> pd.Series:
-    """mu at the end over that at the first epoch without training error, lambda > 0."""
-    return growth(of_start(figure3, decay=True), "mu")
+FIRST = "; before the data are fitted both rise from about 0 in any training"
 
 
-@claim(
-    "sigma-falls",
-    "Section 3.5, on Figure 3",
-    "lambda > 0: sigma decreases after the data are fitted",
-    says=FIGURE3,
-    control="what mu does over the same epochs: margins that only grow or shrink together would"
-    " change sigma by the same factor",
-    controlled=lambda figure3: growth(of_start(figure3, decay=True), "mu"),
-    below=1,
-    given=True,
-    because="a ratio: 1 is no change",
-    premise=FITTED,
-)
-def fall_of_sigma(figure3: pd.DataFrame) -> pd.Series:
-    """sd of the margins at the end over that at the first epoch without training error."""
-    return growth(of_start(figure3, decay=True), "margin_sd")
+def since_the_fit(name: str, decay: bool, column: str, what: str, **rest: Any) -> None:
+    """The claim that a column rises or falls after the fit, with weight decay or without."""
+    about = "lambda > 0" if decay else "lambda = 0"
+
+    @claim(
+        name,
+        "Section 3.5, on Figure 3",
+        f"{about}: {what} after the data are fitted",
+        says=FIGURE3,
+        no_control=NO_MECHANISM,
+        given=True,
+        because=f"a ratio: 1 is no change{FIRST}",
+        premise=FITTED,
+        shown=True,
+        quantity=f"{column} at the end over that at the first epoch of no training error, {about}",
+        **rest,
+    )
+    def ratio(figure3: pd.DataFrame) -> pd.Series:
+        return growth(of_start(figure3, decay=decay), column)
+
+
+since_the_fit("mu-rises", True, "mu", "mu increases", above=1)
+since_the_fit("mu-rises-without-decay", False, "mu", "mu increases", above=1)
+since_the_fit("sigma-falls", True, "margin_sd", "sigma decreases", below=1)
+since_the_fit("sigma-falls-without-decay", False, "margin_sd", "sigma decreases", below=1)
 
 
 @claim(

@@ -14,6 +14,7 @@ from squareloss.theory.equilibrium import CRITICAL
 AT_CRITICAL = f"a gradient below {CRITICAL:g} at the end: many minima are on kinks"
 AT_CRITICAL_OF_THREE = f"{AT_CRITICAL}; of three classes"
 ZERO_LOSS = "a loss below 1e-14"
+ZERO_LOSS_WIDE = f"{ZERO_LOSS}; a first layer of more than 2N units, as all of these have"
 # What is exact at a critical point is measured as exactly as gradients below 1e-6 allow.
 EXACT = 1e-4
 EXACTLY = "zero, up to what is left of the gradient, 1e-6, over residuals of 1e-2"
@@ -25,9 +26,16 @@ def meeting(settled: pd.DataFrame, premise: str) -> pd.DataFrame:
         AT_CRITICAL: settled["gradient"] < CRITICAL,
         AT_CRITICAL_OF_THREE: settled["multiclass_gradient"] < CRITICAL,
         ZERO_LOSS: settled["free_loss"] < 1e-14,
+        ZERO_LOSS_WIDE: settled["free_loss"] < 1e-14,
         "": settled["replicate"].notna(),
     }
     return settled.where(meets[premise])
+
+
+LARGE = (
+    'If a network is initialised with "large norm rho > rho_0", then rho_dot < 0; "since rho >> 1"'
+    " an interpolating solution is likely to be near."
+)
 
 
 def claim_of_settled(
@@ -39,18 +47,23 @@ def claim_of_settled(
     *,
     test: str = "every",
     premise: str = AT_CRITICAL,
-    beside: str = "",
+    against: str = "",
+    beside: tuple[str, ...] = (),
     **rest: Any,
 ) -> None:
-    """The claim that a column of `settled` lies on one side; `beside` is its control."""
+    """The claim that a column of `settled` lies on one side; `against` is its control.
+
+    `beside` are claims whose values are told in its row.
+    """
 
     def measured(settled: pd.DataFrame) -> pd.Series:
         return meeting(settled, premise)[column]
 
     def controlled(settled: pd.DataFrame) -> pd.Series:
-        return meeting(settled, premise)[beside]
+        return meeting(settled, premise)[against]
 
-    rest |= {"controlled": controlled} if beside else {}
+    rest |= {"controlled": controlled} if against else {}
+    rest |= {"beside": beside}
     claim(name, place, statement, quantity=quantity, test=test, premise=premise, **rest)(measured)
 
 
@@ -112,15 +125,13 @@ claim_of_settled(
 
 @claim(
     "theorem1-rank",
-    "Section 3.3, Theorem 1",
+    "Section 3.3, Theorem 1, citing [46]",
     "zero-loss minima are degenerate: d - N of d directions leave the loss at 0",
     says="The zero-loss minimisers of an overparametrised network are degenerate, of dimension"
     " d - N.",
-    no_control="said of all zero-loss minima: a Hessian of any other rank up to d would contradict"
-    " it",
     below=0.5,
-    because="ranks are whole numbers; N counts samples times outputs",
-    test="every",
+    because="a theorem; ranks are whole numbers, and N counts samples times outputs",
+    test="check",
     premise=ZERO_LOSS,
 )
 def missing_rank(settled: pd.DataFrame) -> pd.Series:
@@ -131,30 +142,30 @@ def missing_rank(settled: pd.DataFrame) -> pd.Series:
 
 claim_of_settled(
     "theorem2-connected",
-    "Section 3.3, Theorem 2 and the line after it",
+    "Section 3.3, Theorem 2, citing [47], and the line after it",
     "zero-loss solutions are connected by a path of low loss",
     "curve_loss",
     "largest loss on a trained curve of one bend between two solutions of lambda = 0",
     says="With a first layer of 2N neurons or more, and fewer in each that follows, every sublevel"
     " set of the loss is connected: so are zero-loss minima of different rho.",
-    beside="line_loss",
+    against="line_loss",
     control="the largest loss on the straight line between the same two solutions",
     below=1e-3,
-    because="a thousandth of the loss of a network that says nothing",
-    premise=ZERO_LOSS,
+    because="a theorem; a thousandth of the loss of a network that says nothing",
+    test="check",
+    premise=ZERO_LOSS_WIDE,
 )
 claim_of_settled(
-    "no-zero-loss-below",
-    "Section 3.3, paragraph before `Landscape for lambda > 0`",
-    "below a certain rho_0 there are no zero-loss minima",
+    "rho-locally-least",
+    "Section 1, paragraph 5",
+    "lambda > 0: solutions have locally minimum rho",
     "loss_below",
-    "least loss found at 0.9 / mu, mu the mean margin at the end with a small lambda",
-    says="There are no zero-loss minima for rho smaller than a certain minimum, which depends on"
-    " network and data.",
-    beside="loss_above",
+    "least loss without lambda found from there at 0.9 / mu, mu the mean margin at the end",
+    says="The solutions with weight decay have locally minimum rho.",
+    against="loss_above",
     control="what the same search finds at 1.1 / mu",
     above=1e-3,
-    because="at 0.9 rho_0 equal margins of 1 / rho_0 leave a loss of 1e-2",
+    because="at 0.9 / mu equal margins of mu leave a loss of 1e-2",
 )
 claim_of_settled(
     "zero-loss-above",
@@ -163,7 +174,7 @@ claim_of_settled(
     "loss_above",
     "least loss found at 1.1 / mu",
     says="With increasing rho there is a continuous set of zero-loss minima.",
-    beside="loss_below",
+    against="loss_below",
     control="what the same search finds at 0.9 / mu",
     below=1e-10,
     because="zero, up to where the optimiser stops",
@@ -174,7 +185,8 @@ claim_of_settled(
     "rho > rho_0 at the start: rho_dot < 0",
     "rho_dot_above",
     "rho_dot at rho = 1.5 rho_0 and random V_k, lambda = 0",
-    says="If a network is initialised with rho > rho_0, then rho_dot < 0.",
+    says=LARGE,
+    beside=("very-large-start-falls",),
     no_control="a sign at a start, before any mechanism: random V_k whose mu exceeds rho M would"
     " contradict it",
     below=0,
@@ -186,7 +198,7 @@ claim_of_settled(
     "rho_dot at a start of 100 rho_0",
     "rho_dot_far_above",
     "rho_dot at rho = 100 rho_0 and random V_k, lambda = 0",
-    says="If a network is initialised with rho > rho_0, then rho_dot < 0.",
+    says=LARGE,
     test="number",
     because="by Eq. 6 the sign is certain for a large enough rho, whatever the network:"
     " `large-start-falls` judges the statement where it can fail",

@@ -172,10 +172,12 @@ def no_equilibrium(minibatch: pd.DataFrame) -> pd.Series:
     "eq53-bound",
     "Section 6.1, Eq. 53",
     "||V_k dot|| <= (2 rho / N) sum_n l_n ||d fbar_n / d V_k - fbar_n V_k||",
-    says="||V_k_dot|| is (2 rho / N) sum_n l_n ||d fbar_n / d V_k - fbar_n V_k||.",
+    says="||V_k_dot|| is (2 rho / N) sum_n l_n ||d fbar_n / d V_k - fbar_n V_k||, printed as an"
+    " equality.",
     below=1 + 1e-9,
     given=True,
-    because="read as an upper bound; equality would need all samples to pull in one direction",
+    because="read as an upper bound: the equality is false, as a ratio below 1 shows (errata.md);"
+    " it would need all samples to pull in one direction",
     test="check",
 )
 def speed_ratio(minibatch: pd.DataFrame) -> pd.Series:

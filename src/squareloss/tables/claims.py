@@ -37,6 +37,7 @@ CLAIMS = PlainTable(
             "negligible", "float64", "1", "an effect nearer to the threshold is as good as none"
         ),
         Column("tables", "string", "1", "names of the tables it reads"),
+        Column("size", "string", "1", "width and N of its runs; empty: those of the paper's"),
         Column("lacking", "string", "1", "what it needs and the study does not have"),
         Column("measured", "int64", "1", "replicates or cases measured"),
         Column("without", "int64", "1", "those left out: diverged, or without the premise"),
@@ -79,8 +80,8 @@ CLAIMS = PlainTable(
             "verdict",
             "string",
             "1",
-            "supported, contradicted, no such effect, not decided; checks: passed or failed;"
-            " numbers: reported",
+            "supported, contradicted, not reproduced, no such effect, not decided; checks: passed"
+            " or failed; numbers: reported",
         ),
         Column("why", "string", "1", "why it is not decided, in two or three words"),
         Column("reason", "string", "1", "the numbers that say so"),
