@@ -72,11 +72,13 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     for ax, column, title in zip(axes, COLUMNS, TITLES, strict=True):
         panel(ax, last_epoch(table), order, column)
         ax.set_xlabel(title)
-        ax.set_xlim(left=0)
+        one = COLUMNS[: len(TOLERANCES)] if column.startswith("rank") else [column]
+        top = max(last_epoch(table)[one].max().max(), 1e-3)
+        ax.set_xlim(-0.05 * top, 1.05 * top)
     axes[0].set_yticks(range(len(order)), order)
     axes[0].set_ylim(len(order) - 0.5, -0.5)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+    figure.suptitle("Does weight decay lower the rank, however it is measured?")
     about = "Circles: medians over the replicates that fit; dots: single replicates."
     lost = style.unfitted(table, "recipe_name", *VARIED).replace("Dotted, grey", "Grey")
     style.foot(figure, made_from, about, lost, style.missing(table, "recipe_name", *VARIED))
