@@ -78,7 +78,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         ax.set_xlabel(name)
         panel(ax, last, varied)
         if ax.lines:
-            ax.legend(loc="lower left", fontsize=6.5)
+            ax.legend(loc="lower left", fontsize=6.5, handlelength=3)
     axes[0].set_ylim(0, 1.05 * last[[f"rank_{tolerance}" for tolerance in TOLERANCES]].max().max())
     figure.suptitle("Do small batches, large rates and weight decay lower the rank?")
     style.foot(figure, made_from, style.replicates(table, *VARIED))
