@@ -60,9 +60,30 @@ def pairs(x, y):
     return sorted(zip(np.asarray(x, float).tolist(), np.asarray(y, float).tolist(), strict=True))
 
 
-def means(table, column):
-    """Mean over the replicates at each epoch that has the column."""
-    return table.groupby("epoch")[column].mean().dropna()
+def medians(table, column):
+    """Median over the replicates at each epoch that has the column."""
+    return table.groupby("epoch")[column].median().dropna()
+
+
+def bar_ends(collection, axis):
+    """Of error bars: where each begins and ends along an axis."""
+    return [segment[:, axis].tolist() for segment in collection.get_segments()]
+
+
+def quartiles(groups):
+    """Of each group: the quarters of its values, linear between two, by hand."""
+    found = []
+    for _, values in groups:
+        ordered = np.sort(values)
+        places = [(len(ordered) - 1) * share for share in (0.25, 0.75)]
+        found.append(
+            [
+                ordered[int(p)]
+                + (p % 1) * (ordered[min(int(p) + 1, len(ordered) - 1)] - ordered[int(p)])
+                for p in places
+            ]
+        )
+    return found
 
 
 def half_lengths(collection, axis):
@@ -128,7 +149,7 @@ COURSES = [
         figure_unit,
         {r"Product norm $\rho$": "rho", "Quasi-interpolation": "rho_mu", **ERRORS},
         {
-            rf"{LAMBDA} = {decay:g}, $\rho(0) \propto$ {init:g}": {"decay": decay, "init": init}
+            rf"start {init:g}, {LAMBDA} = {decay:g}": {"decay": decay, "init": init}
             for decay in (0.001, 0.0)
             for init in (0.5, 2.0)
         },
@@ -146,12 +167,8 @@ COURSES = [
             "Stable rank": "stable_rank",
         },
         {
-            rf"width {width:g}, N = {n:,}, batches of 128, {LAMBDA} = {decay:g}": {
-                "width": width,
-                "n": n,
-                "decay": decay,
-            }
-            for width, n in ((1.0, 1000), (1.0, 10_000), (0.25, 1000))
+            rf"width {width:g}, {LAMBDA} = {decay:g}": {"width": width, "decay": decay}
+            for width in (1.0, 0.25)
             for decay in (0.001, 0.0)
         },
     ),
@@ -164,16 +181,16 @@ COURSES = [
 def test_curves_are_of_the_column_and_run_that_they_are_named_after(module, columns, names):
     tables = {name: run(i, **point) for i, (name, point) in enumerate(names.items())}
     figure = module.draw(pd.concat(tables.values(), ignore_index=True))
-    assert {title(ax) for ax in figure.axes} == set(columns)
+    assert {title(ax).split("\n")[0] for ax in figure.axes} == set(columns)
     [legend] = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
     drawn = [text.get_text() for text in legend.get_texts()]
     assert [name for name in drawn if name in names] == drawn
     assert len(drawn) == len(names)
     for ax in figure.axes:
-        column = columns[title(ax)]
+        column = columns[title(ax).split("\n")[0]]
         curves = {artist.get_label(): artist for artist in ax.lines}
         for name, table in tables.items():
-            expected = means(table.assign(rho_mu=table["rho"] * table["mu"]), column)
+            expected = medians(table.assign(rho_mu=table["rho"] * table["mu"]), column)
             np.testing.assert_allclose(curves[name].get_xdata(), expected.index)
             np.testing.assert_allclose(curves[name].get_ydata(), expected)
             dashed = names[name].get("decay") == 0.0
@@ -254,7 +271,7 @@ def test_figure8s_line_is_one_over_the_last_rho_of_the_replicate_drawn(lost):
     one = table[table["replicate"] == replicate]
     np.testing.assert_allclose(line(right, 0), one["rho"])
     assert right.lines[0].get_label() == f"replicate {replicate}"
-    np.testing.assert_allclose(line(right, 1), means(table, "rho"))
+    np.testing.assert_allclose(line(right, 1), medians(table, "rho"))
 
 
 def test_figure8_says_where_interpolation_is_off_its_scale():
@@ -290,19 +307,20 @@ def steps(patch):
     return edges, corners[1 : 2 * len(edges) - 1 : 2, 1]
 
 
-def test_figure9_draws_the_training_error_at_every_epoch_and_runs_in_blocks():
+def test_figure9_draws_the_training_error_at_every_epoch():
     tables = [run(0, decay=5e-4), run(1, decay=1e-3, classes=10)]
-    figure = figure9.draw(pd.concat(tables))
-    blocks = [ax for ax in figure.findobj(lambda a: hasattr(a, "get_xlabel")) if ax.lines]
-    found = [ax for ax in blocks if title(ax) == "Training error"]
-    for ax, table in zip(found, tables, strict=True):
-        expected = means(table, "train_error")
+    for table in tables:
+        figure = figure9.draw(table)
+        [ax] = [ax for ax in figure.axes if title(ax) == "Training error"]
+        expected = medians(table, "train_error")
         np.testing.assert_array_equal(ax.lines[0].get_xdata(), expected.index)
         np.testing.assert_allclose(line(ax), expected)
-    assert [part.get_suptitle().split(", ")[1] for part in figure.subfigs] == [
-        "2 classes",
-        "10 classes",
-    ]
+        assert f"{table['classes'].iloc[0]} classes" in figure.get_suptitle()
+    several = figure9.draw(pd.concat(tables))
+    [ax] = [ax for ax in several.axes if title(ax) == "Training error"]
+    for table, name in zip(tables, ("λ = 0.0005", "λ = 0.001"), strict=True):
+        [drawn] = [artist for artist in ax.lines if artist.get_label() == name]
+        np.testing.assert_allclose(drawn.get_ydata(), medians(table, "train_error"))
 
 
 def test_figure10_has_a_row_a_start_and_a_column_a_lambda():
@@ -342,10 +360,11 @@ def test_generalization_draws_each_start_and_size_at_its_place():
     for error, container, init in zip(errors, heights, (0.1, 0.9), strict=True):
         rows = numbers[numbers["init_scale"] == init]
         assert container.get_label() == f"init {init:g}"
-        assert [bar.get_height() for bar in container] == pytest.approx(rows["gap_mean"].tolist())
+        assert [bar.get_height() for bar in container] == pytest.approx(rows["gap_median"].tolist())
         centres = [bar.get_x() + bar.get_width() / 2 for bar in container]
         assert [round(x) for x in centres] == [0, 1]
-        assert half_lengths(error[2][0], 1) == pytest.approx(rows["gap_sd"].tolist())
+        spans = rows[["gap_low", "gap_high"]].to_numpy()
+        np.testing.assert_allclose(bar_ends(error[2][0], 1), spans)
     colours = [bar[0].get_facecolor() for bar in heights]
     for marker, name in (("o", "eq16_eq12"), ("x", "eq16_printed")):
         for colour, init in zip(colours, (0.1, 0.9), strict=True):
@@ -371,7 +390,7 @@ def test_bounds_are_drawn_on_the_row_of_their_name():
     names = {bound.title: name for name, bound in BOUNDS.items()} | {"measured gap": "gap"}
     order = [names[tick.get_text()] for tick in left.get_yticklabels()]
     assert set(order) == {"gap", *BOUNDS}
-    logs = np.log(last[list(BOUNDS)]).mean()
+    logs = np.log(last[list(BOUNDS)]).median()
     assert order[1:] == logs.sort_values().index.tolist()
     last = last.assign(gap=last["test_error"] - last["train_error"])
     circles = [artist for artist in left.lines if artist.get_marker() == "o"]
@@ -381,13 +400,13 @@ def test_bounds_are_drawn_on_the_row_of_their_name():
         of_n = [a for a in circles if a.get_markeredgecolor() == colours[f"N = {n:,}"]]
         for artist, name in zip(of_n, order, strict=True):
             np.testing.assert_allclose(artist.get_xdata(), rows[name])
-            assert set(artist.get_ydata()) == {order.index(name)}
+            assert set(np.round(artist.get_ydata())) == {order.index(name)}
         needed = [a for a in right.lines if a.get_markeredgecolor() == colours[f"N = {n:,}"]]
         for artist, name in zip(needed, order[1:], strict=True):
             stays = rows["ramp_loss"] * BOUNDS[name].ramp
             expected = n * ((rows[name] - stays) / (1 - stays)) ** 2
             np.testing.assert_allclose(artist.get_xdata(), expected)
-            assert set(artist.get_ydata()) == {order.index(name)}
+            assert set(np.round(artist.get_ydata())) == {order.index(name)}
 
 
 def test_bounds_on_ample_data_are_medians_of_one_network_and_bound():
@@ -403,17 +422,18 @@ def test_bounds_on_ample_data_are_medians_of_one_network_and_bound():
     made = figure_ample.tabulate(rows).numbers.set_index(["network", "n_train"])
     figure = figure_ample.draw(rows)
     for ax, network in zip(figure.axes, "ab", strict=False):
-        assert title(ax) == network
+        order = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
         curves = {artist.get_label(): artist for artist in ax.lines}
         for bound, text in figure_ample.TITLES.items():
             of = rows[(rows["network"] == network) & (rows["bound"] == bound)]
             expected = [np.median(of[of["n_train"] == n]["value"]) for n in (100, 10_000)]
-            np.testing.assert_allclose(curves[text].get_ydata(), expected)
-            np.testing.assert_allclose(curves[text].get_xdata(), [100, 10_000])
+            for n, value in zip((100, 10_000), expected, strict=True):
+                x, y = curves[f"N = {n:,}"].get_data()
+                [place] = [a for a, b in zip(x, y, strict=True) if round(b) == order.index(text)]
+                assert place == pytest.approx(value)
             np.testing.assert_allclose(made.loc[network, bound], expected)
-        crosses = curves["measured test error"]
-        expected = [(n, 0.01 * r + n / 1e6) for r in (0, 1, 5) for n in (100, 10_000)]
-        np.testing.assert_allclose(pairs(*crosses.get_data()), sorted(expected))
+        error = np.median([0.01 * r + n / 1e6 for r in (0, 1, 5) for n in (100, 10_000)])
+        assert title(ax) == f"{network}: median test error {error:.2g}"
     assert made["rho"].tolist() == [2.0] * 4
     assert made.loc["a", "test_error"].tolist() == pytest.approx([0.0101, 0.02])
 
@@ -425,24 +445,24 @@ def test_layers_are_drawn_by_epoch_and_images():
     table["test_nearest_mean_error"] += 0.03 * table["epoch"] + 0.1 * table["replicate"]
     columns = ["nc1_trace", "test_nc1_trace", "nearest_mean_error", "test_nearest_mean_error"]
     for ax, column in zip(figure_layers.draw(table).axes, columns, strict=True):
-        assert title(ax) == ("test images" if "test" in column else "training images")
+        assert ax.get_ylabel().endswith("test images" if "test" in column else "training images")
         curves = {int(artist.get_label()): artist for artist in ax.lines}
         assert sorted(curves) == SNAPSHOTS
         for epoch, artist in curves.items():
-            expected = table[table["epoch"] == epoch].groupby("layer")[column].mean()
+            expected = table[table["epoch"] == epoch].groupby("layer")[column].median()
             np.testing.assert_array_equal(artist.get_xdata(), [1, 2, 3])
             np.testing.assert_allclose(artist.get_ydata(), expected)
 
 
 def test_ranks_are_drawn_at_their_tolerance_with_their_spread():
     table = pd.concat([run(i).assign(batch_size=b) for i, b in enumerate((4, 16, 64))])
-    axes = figure_lowrank.draw(table).axes
-    for ax, tolerance in zip(axes[::3], ("1e-3", "1e-2", "4e-2"), strict=True):
-        assert f"above {tolerance}" in ax.get_ylabel()
+    ax = figure_lowrank.draw(table).axes[0]
+    for bars, tolerance in zip(ax.containers, ("1e-3", "1e-2", "4e-2"), strict=True):
+        assert bars.get_label() == f"above {tolerance}"
         groups = finals(table).groupby("batch_size")[f"rank_{tolerance}"]
-        np.testing.assert_allclose(line(ax), groups.mean())
-        np.testing.assert_array_equal(ax.lines[0].get_xdata(), [4, 16, 64])
-        assert half_lengths(ax.containers[0][2][0], 1) == pytest.approx(groups.std().tolist())
+        np.testing.assert_allclose(np.asarray(bars[0].get_ydata(), float), groups.median())
+        np.testing.assert_array_equal(bars[0].get_xdata(), [4, 16, 64])
+        np.testing.assert_allclose(bar_ends(bars[2][0], 1), quartiles(groups))
 
 
 def test_readings_of_rank_are_drawn_for_each_measure_lambda_and_batch():
@@ -460,7 +480,8 @@ def test_readings_of_rank_are_drawn_for_each_measure_lambda_and_batch():
         words = {"train_error": "training error", "test_error": "test error"}
         assert ax.get_xlabel().startswith(words.get(column, f"rank above {tolerance}"))
         marks = [artist for artist in ax.lines if artist.get_marker() == "o"]
-        for i, (artist, spans) in enumerate(zip(marks, ax.collections, strict=True)):
+        dots = [artist for artist in ax.lines if artist.get_marker() == "."]
+        for i, artist in enumerate(marks):
             decay, batch = ((0.0, 4), (0.0, 64), (1e-3, 4), (1e-3, 64))[i]
             assert artist.get_label() == f"λ = {decay:g}, batch {batch}"
             hollow = artist.get_markerfacecolor() == "none"
@@ -469,11 +490,13 @@ def test_readings_of_rank_are_drawn_for_each_measure_lambda_and_batch():
             groups = rows.groupby("recipe_name")[column]
             places = dict(zip(groups.groups, artist.get_ydata(), strict=True))
             assert {name: round(y) for name, y in places.items()} == {"one": 0, "another": 1}
-            np.testing.assert_allclose(artist.get_xdata(), groups.mean())
-            ends = [segment[:, 0].tolist() for segment in spans.get_segments()]
-            np.testing.assert_allclose(ends, np.c_[groups.min(), groups.max()])
+            np.testing.assert_allclose(artist.get_xdata(), groups.median())
+            x, y = dots[2 * i].get_data()
+            row = {"one": 0, "another": 1}
+            expected = pairs(rows[column], [row[name] for name in rows["recipe_name"]])
+            assert pairs(x, np.round(y)) == expected
             cells = made[(made["weight_decay"] == decay) & (made["batch_size"] == batch)]
-            np.testing.assert_allclose(cells[column], groups.mean())
+            np.testing.assert_allclose(cells[column], groups.median())
 
 
 def test_the_papers_numbers_are_drawn_beside_each_start_and_lambda():
@@ -513,8 +536,12 @@ def test_precisions_stand_at_their_names():
         assert title(ax) == figure_precision.MEASURES[measure]
         names = [tick.get_text() for tick in ax.get_xticklabels()]
         assert names == ["bfloat16", "float64", "tf32"]
-        for artist, decay in zip(ax.lines, (1e-3, 0), strict=True):
+        for artist, bars, decay in zip(ax.lines, ax.collections, (1e-3, 0), strict=True):
             rows = finals(table, weight_decay=decay)
+            middle = [np.median(rows[rows["recipe_name"] == name][measure]) for name in names]
+            found = [segment[0, 1] for segment in bars.get_segments()]
+            if rows[measure].min() > 0:
+                np.testing.assert_allclose(found, middle)
             if ax.get_yscale() == "log":
                 rows = rows[rows[measure] > 0]
             x = [names.index(name) for name in rows["recipe_name"]]
@@ -584,18 +611,44 @@ def test_the_flow_is_drawn_with_its_times_steps_and_predictions():
 # What the figures share
 
 
-def test_a_band_is_one_sd_either_side_of_the_mean():
-    table = run(0, diverged=[1])
+def test_a_band_reaches_from_quartile_to_quartile_of_those_that_fit():
+    table = run(0, replicates=7, diverged=[1])
+    table.loc[table["replicate"] == 2, "train_error"] = 0.05  # just too large
+    table.loc[table["replicate"] == 3, "train_error"] = 0.0499
     ax = style.canvas(2, 2).subplots()
-    style.curve(ax, table, "test_error")
-    finite = table[np.isfinite(table["test_error"])].groupby("epoch")["test_error"]
-    mean, sd = finite.mean(), finite.std()
-    np.testing.assert_allclose(line(ax), mean)
+    style.curve(ax, table, "test_error", color=style.BLUE)
+    good = table[table["replicate"].isin([0, 3, 4, 5, 6])].groupby("epoch")["test_error"]
+    np.testing.assert_allclose(line(ax), good.apply(lambda values: np.sort(values)[2]))
     x, y = ax.collections[0].get_paths()[0].vertices.T
     for epoch in (0, 7, EPOCHS):
+        ordered = np.sort(good.get_group(epoch))
         ends = y[x == epoch]
-        assert ends.min() == pytest.approx(mean[epoch] - sd[epoch])
-        assert ends.max() == pytest.approx(mean[epoch] + sd[epoch])
+        assert [ends.min(), ends.max()] == pytest.approx([ordered[1], ordered[3]])
+    diverged, unfitted = ax.lines[1:]
+    for artist, replicate in ((diverged, 1), (unfitted, 2)):
+        assert (artist.get_color(), artist.get_linestyle()) == (style.GREY, ":")
+        one = table[table["replicate"] == replicate]["test_error"].dropna()
+        np.testing.assert_allclose(artist.get_ydata(), one)
+
+
+def test_replicates_that_do_not_fit_leave_the_axis_to_the_others():
+    table = run(0, replicates=5)
+    table.loc[table["replicate"] == 4, ["train_error", "rho"]] = [0.5, 1e9]
+    ax = style.canvas(2, 2).subplots()
+    style.curve(ax, table, "rho")
+    assert ax.get_ylim()[1] < 2e3
+    none = style.canvas(2, 2).subplots()  # without others it is theirs
+    style.curve(none, table[table["replicate"] == 4], "rho", label="a")
+    low, high = none.get_ylim()
+    assert low < 1e9 < high < 2e9
+    assert [artist.get_label() for artist in none.lines] == ["a"]
+
+
+def test_a_name_has_one_colour_whatever_stands_beside_it():
+    several = style.colours(["new", "cross_entropy", "square", "newer"])
+    assert several["cross_entropy"] == style.colours(["cross_entropy"])["cross_entropy"]
+    assert several["square"] == style.colours(["square", "x"])["square"]
+    assert len(set(several.values())) == 4
 
 
 def test_lost_replicates_are_counted_at_the_end_and_by_run():
@@ -604,7 +657,11 @@ def test_lost_replicates_are_counted_at_the_end_and_by_run():
         style.missing(table, "weight_decay") == "Missing because they diverged: λ = 0.001: 1 of 3."
     )
     text = style.replicates(table, "weight_decay")
-    assert text.startswith("Mean ± sd over 2 to 3 replicates.")
+    assert text.startswith("Median and quartiles of 2 to 3 replicates.")
+    table.loc[(table["weight_decay"] == 0) & (table["replicate"] == 1), "train_error"] = 0.05
+    told = "(training error 0.05 or more): λ = 0: 1 of 2."
+    assert style.unfitted(table, "weight_decay").endswith(told)
+    assert told in style.replicates(table, "weight_decay")
     short = run(2).assign(**identity(decay=0.5))
     short = short[short["epoch"] <= 4]
     short.loc[(short["epoch"] == 4) & (short["replicate"] == 2), "rho"] = np.nan

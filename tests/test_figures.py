@@ -209,6 +209,7 @@ def test_figure2_loss_and_equilibrium():
         expected = np.where(one["mu"] > 0, one["mu"] / (one["M"] + one["lambda_eff"]), np.nan)
         np.testing.assert_allclose(line(ax), expected)
         np.testing.assert_array_equal(line(ax, 1), [480, 390])
+        assert ax.get_ylim() == pytest.approx((390 / 30, 480 * 10))
     mesh = left.collections[0]
     low, high = 390 / 30, 480 * 10
     rho = np.geomspace(low, high, mesh.get_array().shape[0])
@@ -250,15 +251,11 @@ def test_figure3_means_and_bands():
         case = table[(table["weight_decay"] == decay) & (table["init_scale"] == init)]
         for ax, name in zip(cell, ["rho", "train_loss", "test_error"], strict=True):
             values = case.pivot(index="epoch", columns="replicate", values=name).to_numpy()
-            np.testing.assert_allclose(line(ax), values.mean(1))
-            if name == "train_loss":
-                # A log axis has the replicates themselves in place of the band.
-                thin = np.array([artist.get_ydata() for artist in ax.lines[1:]]).T
-                np.testing.assert_allclose(thin, values)
-                continue
-            edge = ax.collections[0].get_paths()[0].vertices[:, 1]
-            top = (values.mean(1) + values.std(1, ddof=1)).max()
-            assert edge.max() == pytest.approx(top)
+            np.testing.assert_allclose(line(ax), np.median(values, 1))
+            # Of three replicates there are no quartiles: they are thin lines.
+            assert not ax.collections
+            thin = np.array([artist.get_ydata() for artist in ax.lines[1:]]).T
+            np.testing.assert_allclose(thin, values)
     assert [ax.get_yscale() for ax in axes[0, :, 0]] == ["linear", "log", "linear"]
     assert len({ax.get_xlim() for ax in axes.flat}) == 1
     rho, *others = axes.swapaxes(0, 1)
@@ -270,7 +267,7 @@ def test_figure3_means_and_bands():
     assert "3 replicates" in words(figure)
 
 
-def test_figure4_means_sd_and_lost_groups():
+def test_figure4_medians_quartiles_and_lost_groups():
     table = pd.concat(
         [run(0, noise=0.0), run(1, noise=0.4, diverged=[1]), run(2, noise=1.0, diverged=[0, 1, 2])]
     )
@@ -281,10 +278,10 @@ def test_figure4_means_sd_and_lost_groups():
         rows = [finals(table, label_noise=r) for r in (0.0, 0.4)]
         values = [1 / r["rho"] if value == "1/rho" else r["test_error"] for r in rows]
         np.testing.assert_allclose(
-            np.asarray(bars[0].get_ydata(), float), [v.mean() for v in values]
+            np.asarray(bars[0].get_ydata(), float), [np.nanmedian(v) for v in values]
         )
-        spans = [np.ptp(s[:, 1]) / 2 for s in bars[2][0].get_segments()]
-        np.testing.assert_allclose(spans, [v.std() for v in values])
+        ends = [segment[:, 1] for segment in bars[2][0].get_segments()]
+        np.testing.assert_allclose(ends, [np.nanquantile(v, [0.25, 0.75]) for v in values])
     text = words(figure)
     assert "all diverged" in text
     assert "r = 0.4: 1 of 3; r = 1: 3 of 3" in text
@@ -389,16 +386,20 @@ def test_generalization_table(table6, tmp_path):
         gap = errors["test_error"] - errors["train_error"]
         last = group[group["epoch"] == EPOCHS]
         fits = last[last["train_error"] == 0]
-        expected = [last["rho"].mean(), last["rho"].std(), errors["test_error"].mean()]
-        columns = ["rho_mean", "rho_sd", "test_error_mean"]
+        quarter = np.quantile(last["rho"], 0.25)
+        expected = [np.median(last["rho"]), quarter, np.median(errors["test_error"])]
+        columns = ["rho_median", "rho_low", "test_error_median"]
         assert row[columns].tolist() == pytest.approx(expected)
-        assert row[["gap_mean", "gap_sd"]].tolist() == pytest.approx([gap.mean(), gap.std()])
+        assert row[["gap_low", "gap_median", "gap_high"]].tolist() == pytest.approx(
+            np.quantile(gap, [0.25, 0.5, 0.75]).tolist()
+        )
         assert row["bound_applies"] == len(fits)
-        assert row["eq16_eq12_mean"] == pytest.approx(fits["eq16_eq12"].mean(), nan_ok=True)
+        bound = np.median(fits["eq16_eq12"]) if len(fits) else math.nan
+        assert row["eq16_eq12_median"] == pytest.approx(bound, nan_ok=True)
     markdown = (tmp_path / "t.md").read_text()
     assert "(2 of 3)" in markdown
     assert markdown.count("n/a") == 2  # the group that does not start, both forms
-    assert r"$\pm$" in (tmp_path / "t.tex").read_text()
+    assert " to " in (tmp_path / "t.tex").read_text()
 
 
 def test_generalization_panels(table6):
@@ -407,7 +408,7 @@ def test_generalization_panels(table6):
     numbers = generalization.tabulate(table6).numbers
     _, bars, bound = figure.axes
     heights = [bar.get_height() for container in bars.containers[1::2] for bar in container]
-    assert heights == pytest.approx(numbers["gap_mean"].tolist())
+    assert heights == pytest.approx(numbers["gap_median"].tolist())
     assert "does not start" in words(figure)
     assert f"delta = {DELTA:g}, and" in words(figure)
     assert "init 0.1 with N = 250" in words(figure)
@@ -431,7 +432,7 @@ def test_generalization_tail_is_a_hundred_epochs_of_a_long_run():
     assert generalization.tail(table)["epoch"].tolist() == list(range(901, 1001))
 
 
-def test_figure8_last_is_red_and_rho_is_the_mean():
+def test_figure8_last_is_red_and_rho_is_the_median():
     table = pd.concat([run(0, replicates=2), run(1, init=1.3)])
     margins = pd.concat([margins_of(0, init=1.3), margins_of(1, diverged=[0])])
     figure = figure8.draw(table, margins)
@@ -442,8 +443,8 @@ def test_figure8_last_is_red_and_rho_is_the_mean():
     assert reds == [False] * (len(SNAPSHOTS) - 1) + [True]
     assert same_color(closer.patches[-1].get_facecolor()[:3], style.RED)
     assert [t.get_text() for t in left.get_yticklabels()] == ["0", "1", "4", "20"]
-    mean = table[table["init_scale"] == 0.9].groupby("epoch")["rho"].mean()
-    np.testing.assert_allclose(line(right, 1), mean)
+    middle = table[table["init_scale"] == 0.9].groupby("epoch")["rho"].median()
+    np.testing.assert_allclose(line(right, 1), middle)
     assert "replicate 1" in words(figure)  # 0 diverged
     # Counts of the last histogram are those of that replicate's last epoch.
     rows = margins[(margins["init_scale"] == 0.9) & (margins["epoch"] == EPOCHS)]
@@ -478,7 +479,8 @@ def test_figure8_of_one_replicate_has_no_mean():
     ):
         course = figure8.draw(run(0, replicates), margins_of(0)).axes[2]
         assert [text.get_text() for text in course.get_legend().get_texts()] == names
-        assert len(course.lines) == len(names)
+        labelled = [a for a in course.lines if not a.get_label().startswith("_")]
+        assert len(labelled) == len(names)
 
 
 def test_figure9_curves_skip_epochs_without_snapshot():
@@ -494,17 +496,55 @@ def test_figure9_curves_skip_epochs_without_snapshot():
         "NC3: self-duality": ["nc3", "nc3_least_squares", "nc3_collapsed"],
         "NC4: nearest class mean": ["nc4"],
     }.items():
-        # Means are drawn with markers, the replicates of a log axis without.
-        means = [artist for artist in drawn[title].lines if artist.get_marker() != "None"]
-        for artist, name in zip(means, names, strict=True):
-            at = table[table["epoch"].isin(SNAPSHOTS)]
-            mean = [np.nanmean(at[at["epoch"] == epoch][name]) for epoch in SNAPSHOTS]
-            np.testing.assert_allclose(artist.get_ydata(), mean)
+        # Medians are drawn with markers, single replicates without.
+        medians = [artist for artist in drawn[title].lines if artist.get_marker() != "None"]
+        for artist, name in zip(medians, names, strict=True):
+            at = table[table["epoch"].isin(SNAPSHOTS) & (table["replicate"] < 2)]
+            middle = [np.median(at[at["epoch"] == epoch][name]) for epoch in SNAPSHOTS]
+            np.testing.assert_allclose(artist.get_ydata(), middle)
             np.testing.assert_array_equal(artist.get_xdata(), SNAPSHOTS)
     assert drawn["NC1: variability collapse"].get_yscale() == "log"
-    colours = [artist.get_color() for artist in drawn["NC2: equal norms"].lines]
-    assert colours == [style.RED, style.BLUE]
+    norms = [a for a in drawn["NC2: equal norms"].lines if a.get_marker() != "None"]
+    assert [artist.get_color() for artist in norms] == [style.RED, style.BLUE]
     assert "1 of 3" in words(figure)
+
+
+def test_figure9_has_those_that_never_started_apart():
+    """Of sixteen replicates four stay at the error of guessing: the medians are of the twelve."""
+    table = run(0, replicates=16)
+    never = table["replicate"] >= 12
+    table.loc[never, "train_error"] = 0.5
+    table.loc[never, "nc1"] += 50
+    figure = figure9.draw(table)
+    [nc1] = [ax for ax in figure.axes if ax.get_title("left") == "NC1: variability collapse"]
+    [middle] = [a for a in nc1.lines if a.get_label().startswith(r"$\mathrm{Tr}(\Sigma_W \Sigma_B")]
+    started = finals(table[~never])["nc1"]
+    assert middle.get_ydata()[-1] == pytest.approx(np.median(started))
+    band = nc1.collections[0].get_paths()[0].vertices
+    ends = band[band[:, 0] == EPOCHS, 1]
+    quartiles = np.quantile(started, [0.25, 0.75])
+    assert [ends.min(), ends.max()] == pytest.approx(quartiles.tolist())
+    grey = [a for a in nc1.lines if a.get_color() == style.GREY and a.get_linestyle() == ":"]
+    assert {a.get_ydata()[-1] for a in grey} >= set(finals(table[never])["nc1"])
+    assert "did not fit (training error 0.05 or more): 4 of 16" in words(figure)
+    made = figure9.tabulate(table)
+    assert made.numbers["nc1"].item() == pytest.approx(np.median(started))
+    assert made.numbers["nc1_greatest"].item() == pytest.approx(started.max())
+    assert made.text["fitted"].item() == "12 of 16"
+
+
+def test_figure9_of_several_runs_has_a_panel_a_measure():
+    parts = [run(i, recipe=name) for i, name in enumerate(("a", "b"))]
+    figure = figure9.draw(pd.concat(parts, ignore_index=True))
+    assert len(figure.axes) == 6
+    for ax in figure.axes:
+        curves = {artist.get_label(): artist for artist in ax.lines}
+        assert len({curves[name].get_color() for name in "ab"}) == 2
+    angles = figure.axes[2]
+    for name, part in zip("ab", parts, strict=True):
+        [drawn] = [artist for artist in angles.lines if artist.get_label() == name]
+        at = part[part["epoch"].isin(SNAPSHOTS)].groupby("epoch")["nc2_angle_weights"]
+        np.testing.assert_allclose(drawn.get_ydata(), at.median())
 
 
 def test_figure9s_table_is_of_the_last_epoch():
@@ -579,9 +619,12 @@ def test_courses_draw_one_curve_a_run_with_its_values():
     dashed, solid = (rho.lines[i] for i in (0, 8))
     assert (dashed.get_linestyle(), solid.get_linestyle()) == ("--", "-")
     assert dashed.get_color() == solid.get_color() != rho.lines[4].get_color()
+    # A later curve is thinner, so that one on top of another leaves it visible.
+    widths = [rho.lines[i].get_linewidth() for i in (0, 4, 8, 12)]
+    assert all(a > b for a, b in pairwise(widths))
     first = table[(table["weight_decay"] == 0) & (table["init_scale"] == 0.5)]
-    np.testing.assert_allclose(line(rho, 0), first.groupby("epoch")["rho"].mean())
-    product = first["product"].groupby(first["epoch"]).mean()
+    np.testing.assert_allclose(line(rho, 0), first.groupby("epoch")["rho"].median())
+    product = first["product"].groupby(first["epoch"]).median()
     np.testing.assert_allclose(line(figure.axes[1], 0), product)
     assert "made up" in words(figure)
 
@@ -593,16 +636,14 @@ def test_courses_draw_any_number_of_panels(count):
     assert sum(ax.get_legend() is not None for ax in figure.axes) == 1
 
 
-def test_courses_show_no_negative_errors_where_the_band_has_them():
-    table = run(0)
-    late, one = table["epoch"] > 10, table["replicate"] == 0
-    for unfitted, lowest in ((1, 0.0), (-1, -1.0)):
-        table.loc[late & one, "test_error"] = unfitted
-        table.loc[late & ~one, "test_error"] = 0.0  # mean - sd is -0.24, or -0.91
-        figure = courses.draw(table, "", courses.ERRORS, ["weight_decay"], "{}".format, "Errors")
-        bottom, top = figure.axes[1].get_ylim()
-        assert top > 0.9
-        assert lowest - 0.1 < bottom < lowest + 0.1
+def test_courses_of_shares_begin_at_zero():
+    table = run(0, replicates=8)
+    table["test_error"] -= table["test_error"].min()
+    for shift, lowest in ((0.0, 0.0), (-1.0, -1.0)):
+        shifted = table.assign(test_error=table["test_error"] + shift)
+        figure = courses.draw(shifted, "", courses.ERRORS, ["weight_decay"], "{}".format, "Errors")
+        bottom = figure.axes[1].get_ylim()[0]
+        assert lowest - 0.1 < bottom < lowest + 0.3
 
 
 def test_a_cell_of_a_table_is_of_the_replicates_that_did_not_diverge():
@@ -636,7 +677,7 @@ def test_every_figure_of_one_table_draws_one_run_and_its_foot(name):
 def test_figures_of_statements_name_their_runs(module, names, shown):
     figure = module.draw(runs(**names), "made up")
     assert shown in words(figure)
-    assert "Mean ± sd over 3 replicates" in words(figure)
+    assert "Median and quartiles of 3 replicates" in words(figure)
     assert all(ax.lines for ax in figure.axes)
 
 
@@ -671,21 +712,32 @@ def test_low_rank_is_drawn_against_what_was_varied():
         ]
     )
     figure = figure_lowrank.draw(table)
-    batch, rate, decay = figure.axes[3:6]  # tolerance 1e-2
-    assert len(batch.get_legend_handles_labels()[1]) == 1
-    np.testing.assert_allclose(line(batch), [4.1, 16.1, 64.1])
-    np.testing.assert_allclose([line(rate, 0), line(rate, 1)], [[4.1, 4.2], [16.1, 16.2]])
+    batch, rate, decay = figure.axes
+    of_batch, of_rate = (
+        [
+            np.asarray(bars[0].get_ydata(), float)
+            for bars in ax.containers
+            if "1e-2" in bars.get_label()
+        ]
+        for ax in (batch, rate)
+    )
+    np.testing.assert_allclose(of_batch, [[4.1, 16.1, 64.1]])
+    np.testing.assert_allclose(of_rate, [[4.1, 4.2], [16.1, 16.2]])
     assert not decay.lines
     assert "not varied by itself" in words(figure)
-    assert len(figure.axes[0].get_legend().get_texts()) == 1
+    assert len(batch.get_legend().get_texts()) == len(figure_lowrank.TOLERANCES)
+    assert batch.get_ylim()[0] == 0
 
 
 def test_two_networks_trained_by_different_recipes_have_panels_of_their_own():
-    names = ["cnn6", "small-start"]
     points = [("cnn6", 1000), ("small-start", 500), ("small-start", 1000)]
-    tables = [run(i, recipe=name, n=n) for i, (name, n) in enumerate(points)]
+    tables = [
+        run(i, recipe=name, n=n).assign(max_norm=10.0 if name == "cnn6" else 20.0)
+        for i, (name, n) in enumerate(points)
+    ]
     figure = figure_bounds.draw(pd.concat(tables, ignore_index=True))
-    assert [ax.get_title(loc="left") for ax in figure.axes[::2]] == names
+    titles = [ax.get_title(loc="left") for ax in figure.axes[::2]]
+    assert titles == [f"cnn6, images of norm at most {norm}" for norm in (10, 20)]
     # An N has one colour, whichever the others of a panel are.
     of_n = [
         {artist.get_label(): artist.get_markeredgecolor() for artist in ax.lines}
@@ -701,12 +753,12 @@ def test_readings_of_rank_are_rows_in_the_order_of_the_config():
     ax = figure.axes[0]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["mlp10", "ten.classes"]
     last = finals(table)
-    means = last.groupby(["weight_decay", "recipe_name"])["rank_1e-3"].mean()
+    middle = last.groupby(["weight_decay", "recipe_name"])["rank_1e-3"].median()
     drawn = [artist for artist in ax.lines if artist.get_marker() == "o"]
     for artist, decay in zip(drawn, [0.0, 1e-3], strict=True):
-        np.testing.assert_allclose(artist.get_xdata(), means.loc[decay])
+        np.testing.assert_allclose(artist.get_xdata(), middle.loc[decay])
     text = figure_readings_rank.tabulate(table)
-    assert text.numbers["rank_1e-3"].tolist() == pytest.approx(means.swaplevel().sort_index())
+    assert text.numbers["rank_1e-3"].tolist() == pytest.approx(middle.swaplevel().sort_index())
 
 
 def test_bounds_are_ordered_and_only_of_networks_that_fit():
@@ -743,11 +795,12 @@ def test_bounds_with_ample_data_are_drawn_where_the_data_are_fitted():
         for bound in figure_ample.TITLES
     ]
     figure = figure_ample.draw(pd.DataFrame(rows))
-    panel = figure.axes[0]
-    assert panel.get_title(loc="left") == "a"
-    np.testing.assert_allclose(line(panel), [2.0, 0.2])
-    crosses = next(entry for entry in panel.lines if entry.get_marker() == "x")
-    assert sorted(crosses.get_ydata()) == [figure_ample.FLOOR] * 2 + [1e-3] * 2
+    first = figure.axes[0]
+    assert first.get_title(loc="left") == "a: median test error 0.0005"
+    few, many = first.lines[:2]
+    assert [few.get_label(), many.get_label()] == ["N = 100", "N = 10,000"]
+    np.testing.assert_allclose(few.get_xdata(), 2.0)
+    np.testing.assert_allclose(many.get_xdata(), 0.2)
     numbers = figure_ample.tabulate(pd.DataFrame(rows)).numbers
     assert numbers["eq16_printed"].tolist() == pytest.approx([2.0, 0.2] * 2)
     assert numbers["test_error"].tolist() == [5e-4] * 4
@@ -777,7 +830,12 @@ def test_collapse_is_drawn_by_layer():
     figure = figure_layers.draw(pd.concat([layer_rows(), layer_rows(decay=0.0)]))
     assert len(figure.axes) == 8
     assert_labelled(figure)
-    first, second, third, _ = figure.axes[:4]
+    assert [ax.get_title("left") for ax in figure.axes[:2]] == [
+        rf"$\lambda$ = {decay:g}, start 0.9" for decay in (0.001, 0)
+    ]
+    for ax, other in zip(figure.axes[::2], figure.axes[1::2], strict=True):
+        assert ax.get_ylim() == other.get_ylim()  # of both lambdas
+    first, second, third, _ = figure.axes[::2]
     np.testing.assert_allclose(line(first), 10 / np.arange(1, 4) + 0.5)  # epoch 0, two replicates
     np.testing.assert_allclose(line(second), 20 / np.arange(1, 4) + 0.5)
     assert len(first.lines) == len(SNAPSHOTS)
@@ -805,7 +863,9 @@ def test_readings_stand_beside_the_papers_numbers():
     figure = figure_readings.draw(table)
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["a", "b"]
     start = finals(table, recipe_name="a", weight_decay=0.001, init_scale=0.9)
-    for ax, name in zip(figure.axes, figure_readings.MEASURES, strict=False):
+    measures = [name for name in figure_readings.MEASURES if name != "train_error"]
+    assert "0 in all of them: training error (share)" in words(figure)
+    for ax, name in zip(figure.axes, measures, strict=False):
         values = (start["rho"] * start["mu"] - 1).abs() if name == "gap" else start[name]
         np.testing.assert_allclose(ax.lines[0].get_xdata(), values)
     end = finals(table, recipe_name="a", weight_decay=0.0)
@@ -963,15 +1023,15 @@ def test_sizes_are_compared_with_what_the_paper_prints():
     )
     figure = figure_size.draw(table)
     assert_labelled(figure)
-    assert len(figure.axes) == 8
-    assert "width 0.25, N = 10,000, batches of 128" in words(figure)
-    assert "Mean ± sd" not in words(figure)  # of one replicate
-    names = [text.get_text() for text in figure.axes[3].get_legend().get_texts()]
-    sizes = [
-        (width, n, decay) for width in (1, 0.25) for n in (10_000, 1_000) for decay in (1e-3, 0)
+    assert len(figure.axes) == 16
+    assert [ax.get_title("left").split("\n")[1] for ax in figure.axes[:2]] == [
+        "N = 10,000, batches of 128",
+        "N = 1,000, batches of 128",
     ]
-    assert names == [figure_size.name(width, n, 128, decay) for width, n, decay in sizes]
-    rho, margin, spread = figure.axes[:3]
+    assert "Median" not in words(figure)  # of one replicate
+    names = [text.get_text() for text in figure.axes[3].get_legend().get_texts()]
+    assert names == [figure_size.name(width, decay) for width in (1, 0.25) for decay in (1e-3, 0)]
+    rho, _, margin, _, spread = figure.axes[:5]
     assert [rho.lines[0].get_ydata()[0], spread.lines[0].get_ydata()[0]] == [500, 1e-4]
     assert [line.get_ydata()[0] for line in margin.lines[:2]] == [0.002, 0.005]
 

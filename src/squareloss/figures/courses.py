@@ -1,15 +1,19 @@
 """Several runs beside each other: their quantities against the epoch, one curve a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
 from squareloss.figures import style
 
-COLUMNS = 4
+COLUMNS = 2  # of quantities
+THICK, THIN = 3.0, 1.0  # from the first curve to the last, so that none hides another
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,12 @@ def only_snapshots(run: pd.DataFrame, column: str) -> bool:
     return bool((measured == 0).any())
 
 
+def names_of(keys: Sequence[tuple[Hashable, ...]]) -> list[Hashable]:
+    """What each of several runs is known by: its first value where it alone has that."""
+    first = [key[0] for key in keys]
+    return [key[0] if first.count(key[0]) == 1 else key for key in keys]
+
+
 def draw(
     table: pd.DataFrame,
     made_from: str,
@@ -49,48 +59,85 @@ def draw(
     label: Callable[..., str],
     title: str,
     note: str = "",
+    facet: Callable[..., str] | None = None,
+    facet_by: tuple[str, ...] = (),
+    also: Sequence[str] = (),
 ) -> Figure:
-    """One panel a quantity, four in a row, and one curve a combination of the columns `by`.
+    """One panel a quantity, two in a row, and one curve a combination of the columns `by`.
 
-    `label` takes the values of `by` and gives the curve's name. The table's runs must not differ in
-    anything else. Where `by` has lambda, the runs without it are dashed, in the colour of their
-    partner with it.
+    `label` takes the values of `by` and gives the curve's name. `facet`, where given, takes those
+    of `facet_by` and names a panel: each quantity has one for each, beside each other on one axis.
+    The table's runs must not differ in anything else but what `also` names. Where `by` has lambda,
+    the runs without it are dashed, in the colour of their partner with it.
     """
-    style.check_sweep(table, *by)
+    style.check_sweep(table, *by, *facet_by, *also)
     partners = [name for name in by if name != "weight_decay"] or by
-    groups = [key for key, _ in table.groupby(partners, sort=False)]
+    keys = [key for key, _ in table.groupby(partners, sort=False)]
+    known = dict(zip(keys, names_of(keys), strict=True))
+    colours = style.colours(known.values())
+    parts = list(table.groupby(list(facet_by), sort=False)) if facet else [((), table)]
     wide, high = min(len(panels), COLUMNS), -(-len(panels) // COLUMNS)
-    figure = style.canvas(2.7 * wide + 2, 2.6 * high + 0.7)
-    axes = figure.subplots(high, wide, squeeze=False)
-    for ax in axes.flat[len(panels) :]:
+    right = 0.4 if len(panels) % wide else 2.0  # for the legend
+    figure = style.canvas(2.75 * wide * len(parts) + right, 2.35 * high + 0.6)
+    axes = figure.subplots(high, wide * len(parts), squeeze=False)
+    cells = axes.reshape(high * wide, len(parts))
+    for ax in cells[len(panels) :].flat:
         ax.remove()
-    for ax, panel in zip(axes.flat, panels, strict=False):
+    for row, panel in zip(cells, panels, strict=False):
+        for ax, (key, part) in zip(row, parts, strict=True):
+            if panel.log:
+                ax.set_yscale("log")
+            style.printed(ax, panel.printed, ls=":")
+            groups = list(part.groupby(by, sort=False))
+            for width, (values, run) in zip(
+                np.linspace(THICK, THIN, len(groups)), groups, strict=True
+            ):
+                names = dict(zip(by, values, strict=True))
+                style.curve(
+                    ax,
+                    run,
+                    panel.column,
+                    label=label(*values),
+                    color=colours[known[tuple(names[name] for name in partners)]],
+                    ls="--" if names.get("weight_decay") == 0 else "-",
+                    lw=width,
+                    marker="o" if only_snapshots(run, panel.column) else "",
+                    ms=3,
+                )
+            bottom, top = ax.get_ylim()
+            if not panel.log and table[panel.column].min() >= 0:
+                ax.set_ylim(bottom=max(bottom, -0.02 * top))
+            ax.set_xscale("symlog", linthresh=1)  # shows epoch 0
+            ax.set_xlim(-0.12, table["epoch"].max() * 1.3)
+            ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            ax.set(title=panel.title, ylabel=panel.label, xlabel="epoch")
+            if facet:
+                ax.set_title(f"{panel.title}\n{facet(*key)}")
+            if ax is not row[0]:
+                ax.sharey(row[0])
+                ax.set(ylabel="")
+                ax.tick_params(labelleft=False)
+        row[0].autoscale_view()
         if panel.log:
-            ax.set_yscale("log")
-        style.printed(ax, panel.printed, ls=":")
-        for key, run in table.groupby(by, sort=False):
-            names = dict(zip(by, key, strict=True))
-            partner = tuple(names[name] for name in partners)
-            values = run[run[panel.column] > 0] if panel.log else run
-            style.curve(
-                ax,
-                values,
-                panel.column,
-                label=label(*key),
-                color=style.SERIES[groups.index(partner)],
-                ls="--" if names.get("weight_decay") == 0 else "-",
-                marker="o" if only_snapshots(run, panel.column) else "",
-                ms=3,
-            )
-        bottom, top = ax.get_ylim()
-        if not panel.log and table[panel.column].min() >= 0:  # as mean - sd may not be
-            ax.set_ylim(bottom=max(bottom, -0.02 * top))
-        ax.set_xscale("symlog", linthresh=1)  # shows epoch 0
-        ax.set_xlim(-0.12, table["epoch"].max() * 1.3)
-        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-        ax.set(title=panel.title, ylabel=panel.label, xlabel="epoch")
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+            style.short_ticks(row[0])
+    if len(panels) % wide:  # the place of another panel is free
+        legend(cells[len(panels) - 1, -1], cells[0], free=True)
+    else:
+        legend(axes[0, -1], cells[0])
     figure.suptitle(title)
-    replicates = style.replicates(table, *(name for name in by if name in style.SIGNS))
-    style.foot(figure, made_from, replicates, style.LOG_AXES, note)
+    replicates = style.replicates(
+        table, *(name for name in (*by, *facet_by) if name in style.SIGNS)
+    )
+    style.foot(figure, made_from, replicates, note)
     return figure
+
+
+def legend(ax: Axes, panels: Sequence[Axes], free: bool = False) -> None:
+    """Right of a panel, the curves of several, each name once; `free`: over what is drawn there."""
+    named: dict[str, Any] = {}
+    for panel in panels:
+        handles, labels = panel.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    place = (1.25 if free else 1.02, 0.5)
+    made = ax.legend(list(named.values()), list(named), loc="center left", bbox_to_anchor=place)
+    made.set_in_layout(not free)

@@ -7,9 +7,10 @@ weights, μ and M are measured at each angle, and the colour is the regularised 
 amounts to for ρ. The line is ρ_eq = μ/(M + λ_eff) of Eq. 7, drawn where μ > 0: the bottom of the
 valley at that angle. The circles are the two trained solutions at their own ρ.
 
-To compare: in the sketch the valley of small loss outside the coastline is connected. The straight
-arc need not stay in it even if the valley is connected (Theorem 2), so a barrier on the arc does
-not contradict the paper. The loss tends to 1 towards ρ = 0.
+In the paper's sketch the valley of small loss outside the coastline is connected. In
+`config/long.yaml` the bottom of the valley rises along the arc between two solutions. That does not
+contradict the paper: the straight arc need not stay in the valley even if it is connected (Theorem
+2). The loss tends to 1 towards ρ = 0. All panels have one axis of ρ.
 
 The table: the arc's angle, and how high the bottom of the valley comes on it.
 """
@@ -41,11 +42,17 @@ TITLES = {
 LOWEST, HIGHEST = 1e-3, 2.0  # of the colour scale; the loss is 1 at rho = 0
 
 
-def panel(ax: Axes, arc: pd.DataFrame) -> QuadMesh | None:
+def span(arcs: list[pd.DataFrame]) -> tuple[float, float]:
+    """The axis of rho, of all panels: well below the least trained rho, and above the largest."""
+    trained = pd.concat([arc["rho_trained"] for arc in arcs]).dropna()
+    return (trained.min() / 30, trained.max() * 10) if len(trained) else (1.0, 10.0)
+
+
+def panel(ax: Axes, arc: pd.DataFrame, lowest: float, highest: float) -> QuadMesh | None:
     """One arc: the loss as colour, the rho of least loss at each angle, the two solutions."""
     first = arc.iloc[0]
     ax.set_title(
-        rf"$\lambda$ = {first['weight_decay']:g}, init {first['init_scale']:g}: "
+        rf"$\lambda$ = {first['weight_decay']:g}, start {first['init_scale']:g}: "
         f"replicates {first['replicate']} and {first['other']}"
     )
     ax.set(xlabel="angle from the first solution along the arc (degrees)")
@@ -55,7 +62,6 @@ def panel(ax: Axes, arc: pd.DataFrame) -> QuadMesh | None:
         style.nothing(ax, "no arc: a replicate diverged")
         return None
     angle, mu, M, lam = (arc[name].to_numpy() for name in ("angle", "mu", "M", "lambda_eff"))
-    lowest, highest = ends["rho_trained"].min() / 30, ends["rho_trained"].max() * 10
     rho = np.geomspace(lowest, highest, 240)
     height = np.clip(loss(rho[:, None], mu, M, lam, classes=2), LOWEST, HIGHEST)
     ax.set_yscale("log")
@@ -131,8 +137,8 @@ def draw(landscape: pd.DataFrame, made_from: str = "") -> Figure:
     style.check_sweep(landscape, "weight_decay", "init_scale")
     arcs = arcs_of(landscape)
     figure = style.canvas(4.4 * len(arcs) + 0.8, 4.3)
-    axes = figure.subplots(1, len(arcs), squeeze=False)[0]
-    drawn = [panel(ax, arc) for ax, arc in zip(axes, arcs, strict=True)]
+    axes = figure.subplots(1, len(arcs), squeeze=False, sharey=True)[0]
+    drawn = [panel(ax, arc, *span(arcs)) for ax, arc in zip(axes, arcs, strict=True)]
     axes[0].set_ylabel(r"$\rho$ (product of the layer norms)")
     meshes = [(ax, mesh) for ax, mesh in zip(axes, drawn, strict=True) if mesh]
     if meshes:

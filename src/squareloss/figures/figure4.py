@@ -1,14 +1,15 @@
 """Figure 4: margin and test error against the share of random labels.
 
-Mean 1/ρ and test error (on clean labels) at the last epoch against the share of training samples
-whose labels were made random; error bars are one standard deviation over replicates, dots single
-replicates. In the paper: shares of 20 %, 40 %, 60 % and 80 %, initialisation scale 1, λ = 0.001, 10
-runs.
+1/ρ and test error (on clean labels) at the last epoch against the share of training samples whose
+labels were made random: medians, bars between the quartiles, and single replicates as dots.
 
-To compare (Section 4.2): 1/ρ, and so the margin, falls with the share while the test error rises.
-The paper reports that its network does not converge with 100 % random labels.
+In the paper (Section 4.2) 1/ρ, and so the margin, falls with the share while the test error rises:
+shares of 20 %, 40 %, 60 % and 80 %, initialisation scale 1, λ = 0.001, 10 runs. It reports that its
+network does not converge with 100 % random labels. With `config/long.yaml` the test error rises at
+every step, and 1/ρ falls by less than single replicates differ.
 """
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -22,18 +23,26 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     style.check_sweep(table, "label_noise")
     last = last_epoch(table)
     last = last.assign(inverse_rho=1 / last["rho"])
+    good = style.fits(last)
     shares = sorted(table["label_noise"].unique())
     figure = style.canvas(7.2, 3.2)
     panels = [
-        ("inverse_rho", r"$1/\rho$", "(a) Margin", style.BLUE),
-        ("test_error", "test error (share)", "(b) Test error, on clean labels", style.RED),
+        ("inverse_rho", r"$1/\rho$", "(a) Does the margin fall?", style.BLUE),
+        (
+            "test_error",
+            "test error (share)",
+            "(b) Does the test error rise, on clean labels?",
+            style.RED,
+        ),
     ]
     for ax, (column, label, title, colour) in zip(figure.subplots(1, 2), panels, strict=True):
-        stats = style.mean_sd(last, "label_noise", column)
-        ax.plot(last["label_noise"], last[column], ".", color=colour, alpha=0.35, ms=5)
+        stats = style.quartiles(last[good], "label_noise", column)
         bars = {"fmt": "o-", "ms": 5, "capsize": 4, "color": colour}
-        ax.errorbar(stats.index, stats["mean"], stats["sd"], **bars)
-        for share in set(shares) - set(stats.index):
+        ax.errorbar(stats.index, stats["median"], style.reach(stats), **bars)
+        for some, shade in ((last[good], colour), (last[~good], style.GREY)):
+            ax.plot(some["label_noise"], some[column], ".", color=shade, alpha=0.5, ms=5, zorder=3)
+        finite = last[np.isfinite(last[column])]
+        for share in sorted(set(shares) - set(finite["label_noise"])):
             where = ax.get_xaxis_transform()
             text = "all diverged"
             ax.text(share, 0.04, text, transform=where, rotation=90, ha="center", color="0.4")
@@ -43,7 +52,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         room = 0.06 * max(shares[-1] - shares[0], 0.1)
         ax.set_xlim(shares[0] - room, shares[-1] + room)
-        if stats.empty:
+        if finite.empty:
             style.nothing(ax)
     about = "Dots: single replicates, last epoch."
     style.foot(figure, made_from, style.replicates(table, "label_noise"), about)

@@ -6,11 +6,15 @@ of the traces; NC2, equal norms (standard deviation over mean) and equal angles 
 classifiers and class means, for the trained classifier, for the one that least squares finds on the
 same features, and for that on features all at their class means; NC4, share of samples whose
 prediction is not that of the nearest class mean; and the training error, against the epoch at the
-snapshots. In the paper: λ = 5e-4, learning rate 0.067 with a stepped decay, 750 epochs, two
-classes.
+snapshots. Medians and quartiles of the replicates that fit; those that do not are grey and dotted.
+Of several runs the panels show the classifiers' measures, a colour a run. In the paper: λ = 5e-4,
+learning rate 0.067 with a stepped decay, 750 epochs, two classes.
 
-To compare: all conditions fall towards 0 once the training error is 0; with SGD and λ > 0, NC1 gets
-small but not to 0. For two classes the equiangularity of the centred class means is an identity
+In the paper all conditions fall towards 0 once the training error is 0; with SGD and λ > 0, NC1
+gets small but not to 0. With `config/long.yaml` twelve of sixteen replicates fit; their classifiers
+get equal norms and opposite directions, but NC1 stays near 0.7 and NC3 above 1.
+
+For two classes the equiangularity of the centred class means is an identity
 (always cos = -1), and so are equal norms of the means of equally large classes: the panels say so,
 and these curves are no evidence of collapse. Where the trained classifier's NC3 is that of least
 squares, the classifier is the best for these features. How far this lies above the third curve is
@@ -18,19 +22,21 @@ the work of their scatter within the classes, from which least squares turns the
 what the third leaves above 0, that of the class means, whose mean is not orthogonal to their
 differences.
 
-The table: the median over the replicates at the last epoch, and the least and greatest in brackets;
-the square of NC3 too, which some authors report.
+The table: the median over the replicates that fit at the last epoch, and the least and greatest in
+brackets; the square of NC3 too, which some authors report.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from squareloss.figures import style
+from squareloss.figures import courses, style
 from squareloss.figures.style import Tabulation
+from squareloss.tables.aggregate import TRAINED
 from squareloss.tables.runs import RUN, last_epoch
 
 MEANS, WEIGHTS = style.RED, style.BLUE
@@ -112,6 +118,8 @@ TABULATED = {
 def panel(ax: Axes, table: pd.DataFrame, name: str, curves: Sequence[tuple[str, str, str]]) -> None:
     """One condition against the epoch; snapshots are marked, an evaluated course is a line."""
     for column, label, colour in curves:
+        if column not in table:  # made before that was measured
+            continue
         snapshots = "" if column == "train_error" else "o"
         style.curve(ax, table, column, color=colour, label=label or None, marker=snapshots, ms=3.5)
     ax.set_xscale("symlog", linthresh=1)  # shows epoch 0
@@ -120,7 +128,18 @@ def panel(ax: Axes, table: pd.DataFrame, name: str, curves: Sequence[tuple[str, 
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def block(part: Figure | SubFigure, table: pd.DataFrame) -> None:
+# Of several runs one measure a panel.
+SEVERAL = (
+    courses.NC1,
+    courses.Panel("nc2_equinorm_weights", "NC2: equal norms", "sd / mean, classifiers"),
+    courses.Panel("nc2_angle_weights", "NC2: equal angles", r"mean $|\cos + 1/(C-1)|$"),
+    courses.Panel("nc3", "NC3: self-duality", r"$\|\,W/\|W\| - M^\top/\|M\|\,\|_F$"),
+    courses.Panel("nc4", "NC4: nearest class mean", "share that differs from it"),
+    courses.ERRORS[0],
+)
+
+
+def block(part: Figure, table: pd.DataFrame) -> None:
     """The six panels of one run."""
     classes = int(table["classes"].iloc[0])
     for ax, (name, label, log, curves) in zip(part.subplots(2, 3).flat, PANELS, strict=True):
@@ -142,34 +161,52 @@ def block(part: Figure | SubFigure, table: pd.DataFrame) -> None:
 
 
 def tabulate(table: pd.DataFrame) -> Tabulation:
-    """A row a run: each measure at the last epoch, over its replicates."""
+    """A row a run: each measure at the last epoch, over its replicates that fit."""
     last = last_epoch(table)
     numbers, text = [], []
     for _, run in last.groupby(RUN):
         names = run[RUN].iloc[0].to_dict()
         row = {"recipe": names["recipe_name"], "λ": f"{names['weight_decay']:g}"}
-        row |= {"replicates": str(len(run))}
+        count, run = len(run), run[style.fits(run)]
+        names |= {"replicates": count, "fitted": len(run)}
+        row |= {"fitted": f"{len(run)} of {count}"}
         for column, head in TABULATED.items():
             low, middle, high = run[column].min(), run[column].median(), run[column].max()
             names |= {column: middle, f"{column}_least": low, f"{column}_greatest": high}
-            row[head] = f"{middle:.2g} ({low:.2g} to {high:.2g})"
+            row[head] = f"{middle:.2g} ({low:.2g} to {high:.2g})" if len(run) else "n/a"
         numbers.append(names)
         text.append(row)
     return Tabulation(pd.DataFrame(numbers), pd.DataFrame(text))
 
 
+def named(varied: list[str], *values: object) -> str:
+    """A run among several: its recipe, and in what else the runs differ."""
+    pairs = zip(varied, values, strict=True)
+    return ", ".join(
+        str(value) if name == "recipe_name" else f"{style.SIGNS[name]} = {value:g}"
+        for name, value in pairs
+    )
+
+
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
-    """Draw Figure 9: NC1 to NC4 and the training error; a block for each run of the table."""
-    runs = list(table.groupby(RUN))
-    figure = style.canvas(9.6, 5 * len(runs) + 0.4)
-    parts = figure.subfigures(len(runs), 1, squeeze=False)[:, 0]
-    for part, (_, run) in zip(parts, runs, strict=True):
-        block(part, run)
-        first = run.iloc[0]
-        part.suptitle(
-            rf"{first['recipe_name']}, {first['classes']} classes, $\lambda$ = "
-            rf"{first['weight_decay']:g}, learning rate {first['learning_rate']:g}"
+    """Draw Figure 9: NC1 to NC4 and the training error, of one run or of several together."""
+    varied = [name for name in RUN if table[name].nunique() > 1]
+    if varied:
+        return courses.draw(
+            table,
+            made_from,
+            panels=SEVERAL,
+            by=varied,
+            label=partial(named, varied),
+            title="Which of the runs collapse?",
+            also=TRAINED,
         )
-    replicates = style.replicates(table, "weight_decay", "init_scale")
-    style.foot(figure, made_from, replicates, style.LOG_AXES)
+    figure = style.canvas(9.6, 5.4)
+    block(figure, table)
+    first = table.iloc[0]
+    figure.suptitle(
+        rf"Do features and classifiers collapse? {first['classes']} classes, $\lambda$ = "
+        rf"{first['weight_decay']:g}, learning rate {first['learning_rate']:g}"
+    )
+    style.foot(figure, made_from, style.replicates(table))
     return figure

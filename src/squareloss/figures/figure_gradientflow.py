@@ -5,7 +5,8 @@ On small random problems: (a) ρ along the gradient flow of Eq. 5, integrated by
 dρ/dt of weight normalisation with momentum against Eq. 6, for layer norms of 1 and of 1.5, with
 λ_eff and the time scale of frozen norms.
 
-To compare: the distance falls with the step, with slope 1; the points lie on the diagonal.
+The paper derives that descent follows the flow and that ρ obeys Eq. 6. Here the distance falls with
+the step, with slope 1, and the points lie on the diagonal.
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ def draw(gradientflow: pd.DataFrame, made_from: str = "") -> Figure:
     left, middle, right = figure.subplots(1, 3)
     for _, course in gradientflow[gradientflow["method"] == "flow"].groupby("replicate"):
         left.plot(course["time"], course["rho"], color=style.BLUE, lw=0.8)
-    left.set(xlabel="time", ylabel=r"$\rho$", title="(a) Gradient flow, one line a problem")
+    left.set(xlabel="time", ylabel=r"$\rho$", title="(a) Gradient flow, a line a problem")
 
     descent = gradientflow[gradientflow["method"] == "descent"]
     for _, ends in descent.groupby("replicate"):
@@ -29,7 +30,7 @@ def draw(gradientflow: pd.DataFrame, made_from: str = "") -> Figure:
     steps = np.array([descent["step"].min(), descent["step"].max()])
     first = descent[descent["step"] == steps[1]]["distance"].mean() * steps / steps[1]
     middle.plot(steps, first, color="0.3", ls="--", lw=1, label="slope 1")
-    middle.set(xscale="log", yscale="log", title="(b) Descent comes to the flow")
+    middle.set(xscale="log", yscale="log", title="(b) Smaller steps come to the flow")
     middle.set(xlabel="step", ylabel="distance of $(\\rho, V_k)$ at the end")
     middle.set_xticks(sorted(descent["step"].unique()), minor=False)
     middle.set_xticklabels([f"{step:g}" for step in sorted(descent["step"].unique())])
@@ -43,7 +44,7 @@ def draw(gradientflow: pd.DataFrame, made_from: str = "") -> Figure:
     span = np.array([course["rho_dot_eq6"].min(), course["rho_dot_eq6"].max()])
     right.plot(span, span, color="0.3", ls="--", lw=1, label="equal")
     right.set(xlabel=r"predicted $\dot\rho = 2(\mu - \rho(M + \lambda_\mathrm{eff}))$")
-    right.set(ylabel=r"measured $\dot\rho$", title="(c) Weight norm with momentum 0.9")
+    right.set(ylabel=r"measured $\dot\rho$", title="(c) Is the measured rate that of Eq. 6?")
     right.locator_params(nbins=5)
     right.legend(markerscale=3)
     count = gradientflow["replicate"].nunique()

@@ -1,19 +1,22 @@
 """Section 5: collapse by layer, on training and on test images.
 
 A point is the features after a layer, from the first to the outputs; a curve is a snapshot epoch,
-the mean over the replicates, dark at the start and bright at the end. Above: variability within the
-classes over that between them, as the ratio of the traces. Below: the share of images whose nearest
-class mean (of the training images) is that of another class. Left: training images, right: test
-images. A block for each run.
+the median over the replicates, dark at the start and bright at the end. Above: variability within
+the classes over that between them, as the ratio of the traces. Below: the share of images whose
+nearest class mean (of the training images) is that of another class. A column is a run; a row has
+one axis for all of them.
 
-To compare: the paper states collapse of the last hidden layer only. In deep networks trained to the
-end it is known to come gradually, layer after layer, and on test images to a part.
+The paper states collapse of the last hidden layer only. In deep networks trained to the end it is
+known to come gradually, layer after layer, and on test images to a part. With `config/long.yaml`
+the outputs alone collapse, with weight decay and without, and on test images they do not.
 """
+
+from itertools import product
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from squareloss.figures import style
 from squareloss.tables.runs import RUN
@@ -27,43 +30,46 @@ IMAGES = {"": "training images", "test_": "test images"}
 
 def panel(ax: Axes, run: pd.DataFrame, column: str) -> None:
     """One measure over the layers: a curve an epoch."""
-    means = run.groupby(["epoch", "layer"])[column].mean().unstack("epoch")
-    colours = sns.color_palette("viridis", len(means.columns))
-    for colour, (epoch, course) in zip(colours, means.items(), strict=True):
+    middle = run.groupby(["epoch", "layer"])[column].median().unstack("epoch")
+    colours = sns.color_palette("viridis", len(middle.columns))
+    for colour, (epoch, course) in zip(colours, middle.items(), strict=True):
         ax.plot(course.index, course, "o-", ms=3, color=colour, label=f"{epoch:,}")
-    ax.set_xticks(means.index)
-    if means.isna().all(axis=None):
+    ax.set_xticks(middle.index)
+    if middle.isna().all(axis=None):
         style.nothing(ax)
 
 
-def block(part: SubFigure, run: pd.DataFrame) -> None:
-    """The four panels of one run."""
-    axes = part.subplots(len(MEASURES), len(IMAGES), sharex=True, sharey="row")
-    for row, (column, label) in zip(axes, MEASURES.items(), strict=True):
-        for ax, (prefix, images) in zip(row, IMAGES.items(), strict=True):
-            if column == "nc1_trace":
-                ax.set_yscale("log")
-            panel(ax, run, f"{prefix}{column}")
-            ax.set_title(images)
-        row[0].set_ylabel(label)
-    for ax in axes[-1]:
-        ax.set_xlabel("layer, from the input; the last is the outputs")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    part.legend(handles, labels, title="epoch", loc="outside right upper")
-    first = run.iloc[0]
-    part.suptitle(
-        rf"{first['recipe_name']}, $\lambda$ = {first['weight_decay']:g}, "
-        f"initialisation scale {first['init_scale']:g}"
-    )
+def titles(runs: list[pd.DataFrame]) -> list[str]:
+    """What each run is called: lambda and start, and the recipe where there are several."""
+    several = len({run["recipe_name"].iloc[0] for run in runs}) > 1
+    names = []
+    for run in runs:
+        first = run.iloc[0]
+        name = rf"$\lambda$ = {first['weight_decay']:g}, start {first['init_scale']:g}"
+        names.append(f"{first['recipe_name']}, {name}" if several else name)
+    return names
 
 
 def draw(layers: pd.DataFrame, made_from: str = "") -> Figure:
-    """Collapse over the layers at every snapshot: a block for each run."""
-    runs = list(layers.groupby(RUN))
-    figure = style.canvas(9.6, 4.6 * len(runs) + 0.4)
-    parts = figure.subfigures(len(runs), 1, squeeze=False)[:, 0]
-    for part, (_, run) in zip(parts, runs, strict=True):
-        block(part, run)
+    """Collapse over the layers at every snapshot: a column a run, the largest lambda first."""
+    groups = [run for _, run in layers.groupby(RUN)]
+    runs = sorted(groups, key=lambda run: -run["weight_decay"].iloc[0])
+    rows = list(product(MEASURES.items(), IMAGES.items()))
+    figure = style.canvas(3.1 * len(runs) + 1.8, 1.9 * len(rows) + 0.8)
+    axes = figure.subplots(len(rows), len(runs), sharex="col", sharey="row", squeeze=False)
+    for row, ((column, label), (prefix, images)) in zip(axes, rows, strict=True):
+        row[0].set_ylabel(f"{label},\n{images}")
+        for ax, run in zip(row, runs, strict=True):
+            if column == "nc1_trace":
+                ax.set_yscale("log")
+            panel(ax, run, f"{prefix}{column}")
+    for ax, title in zip(axes[0], titles(runs), strict=True):
+        ax.set_title(title)
+    for ax in axes[-1]:
+        ax.set_xlabel("layer, from the input; the last is the outputs")
+    look = {"title": "epoch", "loc": "center left", "bbox_to_anchor": (1.02, 0.5)}
+    axes[0, -1].legend(*axes[0, 0].get_legend_handles_labels(), **look)
+    figure.suptitle("Do layers before the last collapse?")
     count = layers.groupby(RUN)["replicate"].nunique().min()
-    style.foot(figure, made_from, f"Means over {count} replicate{'s' if count > 1 else ''}.")
+    style.foot(figure, made_from, f"Medians over {count} replicates." if count > 1 else "")
     return figure

@@ -1,10 +1,10 @@
 """Sections 3 and 6: from SGD in small batches to gradient descent.
 
 Training loss, test error, ρ and NC1 against the epoch for batches of a few samples up to the whole
-training set; without momentum, but for gradient descent.
+training set; without momentum, but for gradient descent. Bands are quartiles.
 
-To compare: Sections 3 to 5 are derived for gradient flow, Section 6 for SGD; an epoch of small
-batches has more steps.
+The paper derives Sections 3 to 5 for gradient flow and Section 6 for SGD. With `config/long.yaml`
+smaller batches go the same way in fewer epochs, since an epoch of small batches has more steps.
 """
 
 import pandas as pd
@@ -26,5 +26,5 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         panels=(courses.LOSS, courses.ERRORS[1], courses.RHO, courses.NC1),
         by=["optimizer", "batch_size", "learning_rate"],
         label=name,
-        title="From SGD in small batches to gradient descent",
+        title="Do small batches end where gradient descent does?",
     )

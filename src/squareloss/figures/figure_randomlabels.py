@@ -1,9 +1,10 @@
 """Section 5: neural collapse without anything to generalise.
 
-Errors, NC1 and NC4 against the epoch with true labels and with all labels random.
+Errors, NC1 and NC4 against the epoch with true labels and with all labels random; bands are
+quartiles.
 
-To compare: where the random labels are fitted, the collapse is the same and the test error is that
-of guessing.
+The paper's collapse needs fitted labels alone, whatever they mean. With `config/long.yaml` the
+random labels are fitted too: features collapse as well, and the test error is that of guessing.
 """
 
 import pandas as pd
@@ -22,6 +23,6 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         panels=(*courses.ERRORS, courses.NC1, NC4),
         by=["label_noise"],
         label=lambda noise: f"{noise:.0%} random labels",
-        title="Neural collapse without anything to generalise",
+        title="Do random labels collapse as true ones do?",
         note="Training error and collapse are measured against the labels trained on.",
     )

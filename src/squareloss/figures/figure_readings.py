@@ -3,7 +3,9 @@
 What its text leaves open is read in several ways; a row is one of them, a circle a replicate. Red
 is what the paper prints: margins of 0.002 to 0.005 with a standard deviation of about 1e-4, ρ in
 the order of 500, and the slopes of Figure 5. On the right, which of the paper's statements each
-reading meets. The page docs/readings.md says which reading the study of the paper uses, and why.
+reading meets. A measure that is 0 in every replicate has no panel; the foot names it. With
+`config/readings.yaml` no reading meets all of them. The page docs/readings.md says which reading
+the study of the paper uses, and why.
 """
 
 from collections.abc import Callable
@@ -134,20 +136,25 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """A row a reading, a panel a number; what the paper prints is red."""
     style.check_sweep(table, "recipe_name", "weight_decay", "learning_rate", "init_scale")
     found = readings(table)
-    figure = style.canvas(15.5, 0.3 * len(found) + 2.6)
-    widths = [1.0] * (len(MEASURES) + 1) + [2.2]
+    starts = pd.concat([reading.at(SCALE) for reading in found])
+    shown = [measure for measure in MEASURES.values() if (measure.of(starts).dropna() != 0).any()]
+    empty = [measure.title for measure in MEASURES.values() if measure not in shown]
+    figure = style.canvas(2.0 * len(shown) + 4.5, 0.3 * len(found) + 2.9)
+    widths = [1.0] * (len(shown) + 1) + [2.2]
     axes = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
-    for ax, measure in zip(axes, MEASURES.values(), strict=False):
+    for ax, measure in zip(axes, shown, strict=False):
         panel(ax, found, measure)
     slope_panel(axes[-2], found)
     hits_panel(axes[-1], found)
     axes[0].set_yticks(np.arange(len(found)), [reading.name for reading in found])
     axes[0].set_ylim(len(found) - 0.5, -0.5)
+    left = "".join(f"; 0 in all of them: {name}" for name in empty).replace("\n", " ")
+    figure.suptitle("Which reading of the paper's text gives the paper's numbers?")
     about = (
         "Readings by layer norms, images, what decays, and what differs besides; λ and rate where "
         "not the usual ones. Circles: single replicates at the last epoch with λ > 0, scale "
-        f"{SCALE:g}; values at or below 0 have no place on a log axis. Red: what the paper prints "
-        "(slopes: solid with weight decay, dotted without)."
+        f"{SCALE:g}{left}; values at or below 0 have no place on a log axis. Red: what the paper "
+        "prints (slopes: solid with weight decay, dotted without)."
     )
     style.foot(figure, made_from, about)
     return figure

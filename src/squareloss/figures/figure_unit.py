@@ -4,7 +4,9 @@
 norm frozen at 1, so that the penalty on ρ is λ for every start. With the norms of the initial
 weights, as in Figure 3, it is λ divided by the square of their product, and starts differ in it.
 
-To compare: with λ > 0 different starts approach the same ρ; with λ = 0 they need not.
+The paper states that different starts approach the same ρ with λ > 0 and need not with λ = 0. With
+`config/long.yaml` two starts whose ρ differs by a factor of four end at the same ρ with λ > 0, and
+stay apart with λ = 0 (dashed). Bands are quartiles.
 """
 
 import pandas as pd
@@ -22,6 +24,6 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         made_from,
         panels=(courses.RHO, EQUILIBRIUM, *courses.ERRORS),
         by=["weight_decay", "init_scale"],
-        label=lambda decay, init: rf"$\lambda$ = {decay:g}, $\rho(0) \propto$ {init:g}",
-        title="Unit layer norms: the same penalty for every start",
+        label=lambda decay, init: rf"start {init:g}, $\lambda$ = {decay:g}",
+        title=r"Under the same penalty, do different starts come to the same $\rho$?",
     )

@@ -46,14 +46,14 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(one: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sd over replicates by initialisation and N; bounds only over those they apply to."""
+    """Median and quartiles by initialisation and N; bounds only over replicates they apply to."""
     columns: dict[str, pd.Series] = {"replicates": one.groupby(BY)["replicate"].nunique()}
     columns["finished"] = one.groupby(BY)["rho"].count()
     columns["bound_applies"] = one.groupby(BY)["applies"].sum()
     for name in ("rho", "train_error", "test_error", "gap", *BOUNDS):
         rows = one[one["applies"]] if name in BOUNDS else one
-        stats = style.mean_sd(rows, BY, name)
-        columns |= {f"{name}_mean": stats["mean"], f"{name}_sd": stats["sd"]}
+        stats = style.quartiles(rows, BY, name)
+        columns |= {f"{name}_{which}": stats[which] for which in ("median", "low", "high")}
     return pd.DataFrame(columns).reset_index()
 
 
@@ -63,9 +63,10 @@ def readable(means: pd.DataFrame) -> pd.DataFrame:
     for row in means.to_dict("records"):
         cells = [f"{row['init_scale']:g}", f"{row['n_train']:,}"]
         for name in ("rho", "train_error", "test_error", "gap", *BOUNDS):
-            mean, sd = row[f"{name}_mean"], row[f"{name}_sd"]
-            exact = (lambda v: f"{v:.4f}") if "error" in name or name == "gap" else number
-            cell = f"{exact(mean)} ± {exact(sd)}" if np.isfinite(mean) else "n/a"
+            middle, low, high = (row[f"{name}_{which}"] for which in ("median", "low", "high"))
+            exact = (lambda v: f"{v:.3f}") if "error" in name or name == "gap" else number
+            several = f" ({exact(low)} to {exact(high)})" if low < high else ""
+            cell = exact(middle) + several if np.isfinite(middle) else "n/a"
             some = 0 < row["bound_applies"] < row["finished"]
             if name in BOUNDS and some:
                 cell += f" ({row['bound_applies']} of {row['finished']})"
@@ -83,7 +84,7 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 def table_panel(ax: Axes, text: pd.DataFrame) -> None:
     """(a) The table, as text that fills the panel."""
     ax.axis("off")
-    widths = [0.06, 0.08, 0.16, 0.15, 0.15, 0.15, 0.165, 0.165]
+    widths = [0.04, 0.06, *[0.15] * 6]
     cells = ax.table(
         text.to_numpy().tolist(),
         colLabels=HEAD,
@@ -92,7 +93,7 @@ def table_panel(ax: Axes, text: pd.DataFrame) -> None:
         cellLoc="center",
     )
     cells.auto_set_font_size(False)
-    cells.set_fontsize(7.5)
+    cells.set_fontsize(7)
     for (row, _), cell in cells.get_celld().items():
         cell.set_edgecolor("0.8")
         cell.visible_edges = "horizontal"
@@ -113,9 +114,11 @@ def gap_panel(ax: Axes, means: pd.DataFrame, colours: dict[float, str]) -> None:
         error = {"capsize": 3, "ecolor": "0.2"}
         ax.bar(
             x,
-            rows["gap_mean"],
+            rows["gap_median"],
             width * 0.92,
-            yerr=rows["gap_sd"].fillna(0),
+            yerr=np.nan_to_num(
+                [rows["gap_median"] - rows["gap_low"], rows["gap_high"] - rows["gap_median"]]
+            ),
             color=colour,
             error_kw=error,
             label=f"init {init:g}",
@@ -170,7 +173,7 @@ def bound_panel(ax: Axes, one: pd.DataFrame, colours: dict[float, str]) -> None:
 def stuck(means: pd.DataFrame, classes: int) -> str:
     """Names the initialisations whose training error stays near that of guessing."""
     chance = 1 - 1 / classes
-    rows = means[means["train_error_mean"] > 0.8 * chance]
+    rows = means[means["train_error_median"] > 0.8 * chance]
     if rows.empty:
         return ""
     cases = [

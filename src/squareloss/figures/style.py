@@ -1,4 +1,4 @@
-"""What all figures share: their look, mean and sd over replicates, the foot, and their files.
+"""What all figures share: their look, medians and quartiles over replicates, the foot, their files.
 
 Nothing here goes through pyplot, which would keep every figure in memory.
 """
@@ -13,8 +13,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
+from squareloss.claims.select import LEARNT
 from squareloss.errors import UserError
 from squareloss.files import whole
 from squareloss.spec import coordinates
@@ -26,6 +28,18 @@ from squareloss.tables.runs import RUN, last_epoch
 SERIES = sns.color_palette("colorblind").as_hex()
 BLUE, ORANGE, GREEN = SERIES[:3]
 RED = "#c4161c"
+GREY = "0.55"
+# What has one colour in every figure and study, whatever else is drawn beside it.
+NAMED = {
+    "square": BLUE,
+    "cross_entropy": ORANGE,
+    "wn": BLUE,
+    "bn": ORANGE,
+    "lm": GREEN,
+    "none": SERIES[4],
+    "sgd": BLUE,
+    "gd": SERIES[5],
+}
 # How a foot names the columns in which runs differ.
 SIGNS = {name: name for name in ("recipe_name", *TRAINED)}
 SIGNS |= {"recipe_name": "recipe", **{name: axis.symbol for name, _, axis, _ in coordinates()}}
@@ -40,7 +54,8 @@ LATEX = str.maketrans(
         "±": r"$\pm$",
     }
 )
-LOG_AXES = "On log axes: the mean of what is positive, and thin lines for the replicates."
+LOG_AXES = ""
+FEW = 4  # replicates, of fewer of which quartiles would say nothing: they are drawn themselves
 
 
 def use_style() -> None:
@@ -191,24 +206,63 @@ def mean_sd(table: pd.DataFrame, by: str | list[str], column: str) -> pd.DataFra
     return stats.fillna({"sd": 0.0})
 
 
-def curve(ax: Axes, table: pd.DataFrame, column: str, **line: Any) -> None:
-    """Mean of `column` against the epoch, with a band of one sd over the replicates.
+def quartiles(table: pd.DataFrame, by: str | list[str], column: str) -> pd.DataFrame:
+    """Columns `low`, `median`, `high` (quartiles) and `count` of the finite values by group."""
+    groups = table[np.isfinite(table[column])].groupby(by)[column]
+    stats = {"low": groups.quantile(0.25), "median": groups.median(), "high": groups.quantile(0.75)}
+    return pd.DataFrame(stats | {"count": groups.count()})
 
-    On a log axis, where mean - sd may be negative, the replicates themselves as thin lines.
+
+def reach(stats: pd.DataFrame) -> np.ndarray:
+    """How far quartiles lie below and above their median: the error bars of `errorbar`."""
+    return np.array([stats["median"] - stats["low"], stats["high"] - stats["median"]])
+
+
+def fits(table: pd.DataFrame) -> pd.Series:
+    """For each row, whether its replicate ended with a training error below `LEARNT`."""
+    one = [table[name] for name in (*RUN, "replicate")]
+    last = table["epoch"] == table["epoch"].groupby(one).transform("max")
+    return table["train_error"].where(last).groupby(one).transform("max") < LEARNT
+
+
+def colours(names: Iterable[object]) -> dict[Any, str]:
+    """A colour for each name: its own in every figure if it is in `NAMED`, else one left over."""
+    known = {name: NAMED[str(name)] for name in names if str(name) in NAMED}
+    left = [colour for colour in SERIES if colour not in known.values()] or SERIES
+    others = [name for name in dict.fromkeys(names) if name not in known]
+    return known | {name: left[i % len(left)] for i, name in enumerate(others)}
+
+
+def curve(ax: Axes, table: pd.DataFrame, column: str, **line: Any) -> None:
+    """Median of `column` against the epoch over the replicates that fit, and a band of quartiles.
+
+    Fewer than `FEW` replicates are thin lines in place of the band. A replicate that does not fit
+    is dotted and grey, and leaves the axis to the others.
     """
-    stats = mean_sd(table, "epoch", column)
-    (drawn,) = ax.plot(stats.index, stats["mean"], **line)
-    colour = drawn.get_color()
-    if ax.get_yscale() == "log":
-        dashes = drawn.get_linestyle()
-        for _, one in table[np.isfinite(table[column])].groupby("replicate"):
-            points = one["epoch"], one[column]
-            ax.plot(*points, color=colour, ls=dashes, lw=0.6, alpha=0.55, zorder=1)
-    else:
-        band = stats["mean"] - stats["sd"], stats["mean"] + stats["sd"]
-        ax.fill_between(stats.index, *band, color=colour, alpha=0.25, lw=0)
-    if stats.empty:
+    table = table[np.isfinite(table[column])]
+    if table.empty:
         nothing(ax)
+        return
+    if ax.get_yscale() == "log":
+        table = table.assign(**{column: table[column].where(table[column] > 0, 0.0)})
+    good = fits(table) if "train_error" in table else pd.Series(True, table.index)
+    stats = quartiles(table[good], "epoch", column)
+    if not stats.empty:
+        (drawn,) = ax.plot(stats.index, stats["median"], **line)
+        if stats["count"].max() >= FEW:
+            edges = stats["low"], stats["high"]
+            ax.fill_between(stats.index, *edges, color=drawn.get_color(), alpha=0.25, lw=0)
+        elif stats["count"].max() > 1:
+            look: dict[str, Any] = {"color": drawn.get_color(), "ls": drawn.get_linestyle()}
+            for _, one in table[good].groupby("replicate"):
+                ax.plot(one["epoch"], one[column], lw=0.6, alpha=0.55, zorder=1, **look)
+    limits = ax.dataLim.frozen()
+    for i, (_, one) in enumerate(table[~good].groupby("replicate")):
+        label = line.get("label") if stats.empty and i == 0 else None
+        look = {"color": GREY, "ls": ":", "lw": 1, "label": label, "zorder": 1}
+        ax.plot(one["epoch"], one[column], **look)
+    if np.isfinite(limits.width):
+        ax.dataLim.set(limits)
 
 
 def nothing(ax: Axes, why: str = "no finite values\n(every replicate diverged)") -> None:
@@ -232,6 +286,15 @@ def spanned(values: pd.Series) -> tuple[dict[str, float], str]:
     return ends, ("{median:.3g}" + several).format(**ends) if len(values) else "n/a"
 
 
+def short_ticks(ax: Axes) -> None:
+    """Ticks 1, 2, 5 as plain numbers on a log axis too short for powers of ten."""
+    low, high = ax.get_ylim()
+    if high < 100 * low:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+
+
 def power(value: float) -> str:
     """A number as math text with its power of ten, e.g. 1.09 x 10^-4."""
     if not np.isfinite(value):
@@ -241,30 +304,43 @@ def power(value: float) -> str:
 
 
 def replicates(table: pd.DataFrame, *by: str) -> str:
-    """How many replicates the means are over, and which are missing, as sentences.
+    """What is drawn of how many replicates, which are missing and which do not fit, as sentences.
 
-    Of one replicate there is no mean and no spread, and how many there are is said by `made_from`.
+    Of one replicate there are no quartiles, and how many there are is said by `made_from`.
     """
     count = table.groupby(RUN)["replicate"].nunique()
     low, high = count.min(), count.max()
     number = f"{low}" if low == high else f"{low} to {high}"
-    text = f"Mean ± sd over {number} replicates." if high > 1 else ""
-    return " ".join(filter(None, [text, missing(table, *by)]))
+    text = f"Median and quartiles of {number} replicates." if high > 1 else ""
+    return " ".join(filter(None, [text, unfitted(table, *by), missing(table, *by)]))
+
+
+def unfitted(table: pd.DataFrame, *by: str) -> str:
+    """Which runs, named by their columns `by`, have replicates that end unfitted, as a sentence."""
+    last = last_epoch(table)
+    lacking = lost(last, last["train_error"] >= LEARNT, *by)
+    about = f"Dotted, grey: replicates that did not fit (training error {LEARNT:g} or more)"
+    return f"{about}: {lacking}." if lacking else ""
 
 
 def missing(table: pd.DataFrame, *by: str) -> str:
     """Which runs, named by their columns `by`, lack replicates at the end, as a sentence or ""."""
     last = last_epoch(table)
+    lacking = lost(last, ~np.isfinite(last["rho"]), *by)
+    return f"Missing because they diverged: {lacking}." if lacking else ""
+
+
+def lost(last: pd.DataFrame, which: pd.Series, *by: str) -> str:
+    """How many replicates of each run are among `which`: "λ = 0.001: 1 of 3; ..."."""
     keys = [*RUN, *(name for name in by if name not in RUN)]
-    count = table.groupby(keys)["replicate"].nunique()
-    finite = np.isfinite(last["rho"]).groupby([last[name] for name in keys]).sum()
-    counts = pd.DataFrame({"all": count, "finite": finite}).reset_index()
+    groups = which.groupby([last[name] for name in keys])
+    counts = pd.DataFrame({"all": groups.count(), "lost": groups.sum()}).reset_index()
     lacking = []
-    for row in counts[counts["finite"] < counts["all"]].to_dict("records"):
+    for row in counts[counts["lost"] > 0].to_dict("records"):
         names = ", ".join(
             f"{SIGNS[name]} = {row[name] if isinstance(row[name], str) else f'{row[name]:g}'}"
             for name in by
         )
-        share = f"{row['all'] - row['finite']} of {row['all']}"
+        share = f"{row['lost']} of {row['all']}"
         lacking.append(f"{names}: {share}" if names else share)
-    return f"Missing because they diverged: {'; '.join(lacking)}." if lacking else ""
+    return "; ".join(lacking)
