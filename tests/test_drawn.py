@@ -35,7 +35,6 @@ from squareloss.figures import (
     figure_loss,
     figure_lowrank,
     figure_normalization,
-    figure_numbers,
     figure_optimizer,
     figure_precision,
     figure_randomlabels,
@@ -499,27 +498,6 @@ def test_readings_of_rank_are_drawn_for_each_measure_lambda_and_batch():
             np.testing.assert_allclose(cells[column], groups.median())
 
 
-def test_the_papers_numbers_are_drawn_beside_each_start_and_lambda():
-    table = runs(decay=[0.001, 0.0], init=[0.9, 1.3])
-    last = finals(table).assign(test_accuracy=lambda t: 1 - t["test_error"])
-    columns = ["rho", "mean_margin", "margin_sd", "test_accuracy"]
-    for ax, column in zip(figure_numbers.draw(table).axes, columns, strict=True):
-        dots = [artist for artist in ax.lines if artist.get_marker() == "."]
-        for artist, decay in zip(dots, (0.001, 0.0), strict=True):
-            rows = last[last["weight_decay"] == decay]
-            x, y = artist.get_data()
-            np.testing.assert_allclose(x, rows["init_scale"], atol=0.01)
-            np.testing.assert_allclose(y, rows[column])
-            [joined] = [a for a in ax.lines if a.get_label() == rf"{LAMBDA} = {decay:g}"]
-            assert joined.get_color() == artist.get_color()
-            expected = rows.groupby("init_scale")[column].median()
-            np.testing.assert_allclose(joined.get_ydata(), expected)
-            np.testing.assert_allclose(joined.get_xdata(), [0.9, 1.3], atol=0.01)
-    printed = [artist.get_ydata()[0] for ax in figure_numbers.draw(table).axes[:3]
-               for artist in ax.lines if artist.get_linestyle() == "--"]  # fmt: skip
-    assert printed == [500, 0.002, 0.005, 1e-4]
-
-
 def test_precisions_stand_at_their_names():
     parts = [
         run(i, decay=decay, recipe=recipe)
@@ -563,8 +541,6 @@ def test_readings_slopes_and_marks_stand_at_their_lambda_and_row():
             expected.append(np.polyfit(x, 1 - y, 1)[0])
         np.testing.assert_allclose(drawn.get_xdata(), expected)
         assert list(drawn.get_ydata()) == [0, 1]
-    red = [artist.get_xdata()[0] for artist in slopes.lines if artist.get_color() == style.RED]
-    assert red == [-18.968, -2.915]
     passed = {
         (x, y): hit.of(reading)
         for x, hit in enumerate(reading_statements.HITS)

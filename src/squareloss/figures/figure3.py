@@ -8,14 +8,15 @@ between the cells of one initialisation, since its scale depends on it.
 
 To compare (Section 3.5): ρ may grow and fall again until it settles (Eq. 6 and 7); with λ > 0 it is
 pulled towards smaller values; for λ = 0 the loss may go to 0. The paper trains for 1,000 epochs and
-reports ρ of about 500; the magnitude of ρ depends on the norms at which the layers are frozen and
-on the scale of the images.
+reports ρ of about 500. The left axis of ρ counts all layers, as its text does, the right one the
+convolutions alone, as the code of its authors does. There stands the 500 (dashed), at the paper's
+own size: magnitudes can be compared there only.
 """
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from squareloss.figures import style
+from squareloss.figures import countings, style
 
 INITS = (0.9, 1.3)
 QUANTITIES = {
@@ -34,7 +35,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     inits = style.choose(table["init_scale"], INITS)
     table = table[table["init_scale"].isin(inits)]
     decays = style.decays(table)
-    figure = style.canvas(3.4 * len(inits) + 0.6, 4.5 * len(decays) + 0.5)
+    figure = style.canvas(3.7 * len(inits) + 0.8, 4.5 * len(decays) + 0.5)
     shape = (len(decays), len(QUANTITIES), len(inits))
     grid = figure.subplots(shape[0] * shape[1], shape[2], sharex=True, squeeze=False)
     axes = grid.reshape(shape)
@@ -58,9 +59,19 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         for ax in block[-1]:
             ax.tick_params(labelbottom=True)
             ax.set_xlabel("epoch")
+    note = ""
+    for column, init in enumerate(inits):
+        # After all panels of an init share their axis. Its two lambdas have the same frozen norms.
+        same = table[table["init_scale"] == init]
+        label = countings.AXIS if column == len(inits) - 1 else ""
+        if all([countings.rho_axis(ax, same, label) for ax in axes[:, 0, column]]):
+            note = countings.NOTE
+        axes[0, 0, column].set_ylim(bottom=0)
+    if axes[0, 0, 0].get_legend_handles_labels()[1]:
+        axes[0, 0, 0].legend(loc="upper right")
     for ax in grid[:, 0]:
         # `align_ylabels` would put them at a place that varies from one process to another.
         ax.yaxis.set_label_coords(-0.2, 0.5)
     replicates = style.replicates(table, "weight_decay", "init_scale")
-    style.foot(figure, made_from, replicates, style.LOG_AXES)
+    style.foot(figure, made_from, replicates, style.LOG_AXES, note)
     return figure

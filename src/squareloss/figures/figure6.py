@@ -8,7 +8,8 @@ axes with a line of slope 1: the paper states that the two are proportional.
 Eq. 16 is given twice: with log(ρ + 1) in the confidence term, as in Eq. 12, and with log(log(ρ) +
 1), as printed. Both take δ (its value is at the foot) and ρ times the largest norm of an image,
 since the theorem assumes norms of at most 1. They hold only for zero training error: "n/a" in the
-table and grey in (c) where that fails.
+table and grey in (c) where that fails. "Conv." counts the convolutions alone in ρ, as the code of
+the paper's authors does (triangles in (c), each at its own ρ); tables of before it lack it.
 
 To compare: the paper calls its bounds for this network vacuous "only" by an order of magnitude. The
 paper captions its figure with initialisation scale 0.1, at which the output starts so small that a

@@ -9,7 +9,8 @@ paper states that the two are proportional.
 Eq. 16 is given twice: with log(ρ + 1) in the confidence term, as in Eq. 12, and with log(log(ρ) +
 1), as printed. Both take δ (its value is at the foot) and ρ times the largest norm of an image,
 since the theorem assumes norms of at most 1. They hold only for zero training error: "n/a" in the
-table and grey in (c) where that fails.
+table and grey in (c) where that fails. "Conv." counts the convolutions alone in ρ, as the code of
+the paper's authors does (triangles in (c), each at its own ρ); tables of before it lack it.
 
 The paper, with a batch of 32 and non-overlapping patches, calls its bounds almost not vacuous. It
 captions its figure with initialisation scale 0.1. We run 0.1 and 0.9: at 0.1 the output starts so

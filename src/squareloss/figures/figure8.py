@@ -7,11 +7,13 @@ interpolation. (c) The course of ρ, mean ± one standard deviation over all rep
 Initialisation scale 0.9, λ = 0.001.
 
 To compare (Lemma 1, Section 5.1): the histogram narrows around a single value, whose mean stays
-below 1/ρ for λ > 0. The paper's margins are about 0.002 (Section 3.5) to 0.005 (Section 5.1); their
-magnitude, like that of ρ, depends on the norms at which the layers are frozen and on the scale of
-the images, but ρ times the mean margin does not.
+below 1/ρ for λ > 0. The paper's margins are about 0.002 (Section 3.5) to 0.005 (Section 5.1), and
+its ρ is in the order of 500. Axes below and on the left count all layers in ρ, as its text does;
+those above and on the right count the convolutions alone, and take f_1 - f_2 for the margin, as the
+code of its authors does. The paper's 0.005 and 500 stand there (dashed, at its own size).
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from squareloss.figures import style
+from squareloss.figures import countings, style
 
 INIT, DECAY = 0.9, 0.001
 OVERLAP = 1.7  # height of a histogram, in distances between two
@@ -89,6 +91,24 @@ def close_up(ax: Axes, margins: pd.DataFrame, colours: dict[int, str], rho: floa
     ax.legend(loc="upper left", frameon=True, facecolor="white", edgecolor="none", framealpha=0.9)
 
 
+def difference_axis(ax: Axes, dense: float, printed: bool = False) -> None:
+    """On top, for a panel of margins: f_1 - f_2 over rho of the convolutions; the paper's 0.005.
+
+    `dense`: the product of the dense layers' norms. A margin is half of f_1 - f_2.
+    """
+    countings.second_axis(
+        ax, "top", 2 * dense, r"$f_1 - f_2$ over $\rho$ of the convolutions alone"
+    )
+    if printed:
+        value = countings.TYPICAL_MARGIN
+        x, (low, high) = value / (2 * dense), ax.get_xlim()
+        ax.axvline(x, color="0.3", lw=1, ls="--", zorder=99)
+        ax.set_xlim(min(low, 0.95 * x), max(high, 1.05 * x))
+        text, place = f"the paper: {value:g} ", (x, 0.97)
+        words: dict[str, Any] = {"ha": "right", "va": "top", "size": 7.5, "color": "0.3"}
+        ax.text(*place, text, transform=ax.get_xaxis_transform(), **words)
+
+
 def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw Figure 8: margins at the snapshots, the last ones closer, and rho."""
     table, margins = keep(table, table), keep(margins, table)
@@ -99,7 +119,7 @@ def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Fig
     colours: dict[int, str] = dict(zip(epochs, shades, strict=False)) | {
         epoch: style.RED for epoch in epochs[-1:]
     }
-    figure = style.canvas(10.6, 4.6)
+    figure = style.canvas(11, 4.8)
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.5, 1.15, 1])
     run = table.iloc[0]
     left.set_title(
@@ -121,7 +141,14 @@ def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Fig
         about = f"Margins: replicate {replicate} (a run of one seed), not pooled."
     if one.empty or table["replicate"].nunique() > 1:  # a single one is drawn by itself
         style.curve(right, table, "rho", color=style.BLUE, label="mean ± sd over replicates")
+    dense = countings.dense_norms(table) if table["classes"].iloc[0] == 2 else math.nan
+    note = ""
+    if not one.empty and not math.isnan(dense):
+        difference_axis(left, dense, printed=countings.own_size(table))
+        difference_axis(middle, dense)
+        countings.rho_axis(right, table)
+        note = countings.NOTE
     right.set(xlabel="epoch", ylabel=r"$\rho$")
     right.legend()
-    style.foot(figure, made_from, about, style.replicates(table))
+    style.foot(figure, made_from, about, style.replicates(table), note)
     return figure

@@ -1,11 +1,9 @@
-"""Readings: what the paper leaves open, beside the numbers it prints.
+"""Readings: what the paper leaves open, and which of its statements each reading meets.
 
-What its text leaves open is read in several ways; a row is one of them, a circle a replicate. Red
-is what the paper prints: margins of 0.002 to 0.005 with a standard deviation of about 1e-4, ρ in
-the order of 500, and the slopes of Figure 5. On the right, which of the paper's statements each
-reading meets. A measure that is 0 in every replicate has no panel; the foot names it. With
-`config/readings.yaml` no reading meets all of them. The page docs/readings.md says which reading
-the study of the paper uses, and why.
+What its text leaves open is read in several ways; a row is one of them, a circle a replicate. On
+the right stands which of the paper's statements each reading meets. The paper's numbers are not
+drawn: ρ, margins and slopes depend on the width and N, and can be compared at the paper's own size
+only. The page docs/readings.md says which reading the study of the paper uses, and why.
 """
 
 from collections.abc import Callable
@@ -18,36 +16,30 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from squareloss.figures import style
-from squareloss.figures.figure5 import PAPER
-from squareloss.figures.reading_statements import DECAYED, HITS, SCALE, Reading, gap, readings
+from squareloss.figures.reading_statements import HITS, SCALE, Reading, gap, readings
 from squareloss.figures.style import Tabulation
 
 
 class Measure(NamedTuple):
-    """A number of a trained network, and the range in which the paper has it."""
+    """A number of a trained network."""
 
     title: str
     of: Callable[[pd.DataFrame], pd.Series]
-    paper: tuple[float, float] | None = None
     log: bool = True
 
 
 MEASURES = {
-    "train_error": Measure("training error\n(share)", lambda t: t["train_error"], None, False),
+    "train_error": Measure("training error\n(share)", lambda t: t["train_error"], False),
     "gap": Measure("$|1 - \\rho\\mu|$:\n0 interpolates", gap),
-    # Sections 3.5 and 5.1; Figure 10; "in the order of 500" of Section 3.5.
-    "mean_margin": Measure("mean margin", lambda t: t["mean_margin"], (0.002, 0.005)),
-    "margin_sd": Measure("sd of the margins", lambda t: t["margin_sd"], (1e-4, 1e-4)),
-    "rho": Measure("$\\rho$", lambda t: t["rho"], (500, 500)),
-    "test_error": Measure("test error\n(share)", lambda t: t["test_error"], None, False),
+    "mean_margin": Measure("mean margin", lambda t: t["mean_margin"]),
+    "margin_sd": Measure("sd of the margins", lambda t: t["margin_sd"]),
+    "rho": Measure("$\\rho$", lambda t: t["rho"]),
+    "test_error": Measure("test error\n(share)", lambda t: t["test_error"], False),
 }
 
 
 def panel(ax: Axes, found: list[Reading], measure: Measure) -> None:
     """One measure: a dot a replicate, a line of text's height a reading."""
-    if measure.paper:
-        low, high = measure.paper
-        ax.axvspan(low, high, color=style.RED, alpha=0.25, lw=1.5)
     if measure.log:
         ax.set_xscale("log")
         ax.xaxis.set_minor_formatter(NullFormatter())
@@ -71,14 +63,12 @@ def _short(value: float, _: float) -> str:
 
 
 def slope_panel(ax: Axes, found: list[Reading]) -> None:
-    """Slopes of Figure 5 on a scale that has both signs; the paper's as red lines."""
-    for decay, marker, line in [(True, "s", "-"), (False, "D", ":")]:
+    """Slopes of Figure 5 on a scale that has both signs."""
+    for decay, marker in [(True, "s"), (False, "D")]:
         slopes = [reading.regression(decay).slope for reading in found]
         face, label = (style.BLUE, "λ > 0") if decay else ("none", "λ = 0")
         ax.plot(slopes, range(len(found)), marker, ms=5, mfc=face, color=style.BLUE, label=label)
-        ax.axvline(
-            PAPER[DECAYED if decay else 0].slope, color=style.RED, lw=1.5, ls=line, alpha=0.6
-        )
+    ax.axvline(0, color="0.6", lw=0.8)
     ax.set_xscale("symlog", linthresh=1)
     ax.margins(x=0.1)
     ax.set_xticks([-100, -1, 0, 1, 100], ["-100", "-1", "0", "1", "100"])
@@ -118,10 +108,7 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
     frame = pd.DataFrame(numbers)
     text = frame.map(_written)
     paper = {f"met: {hit.name}": hit.paper for hit in HITS}
-    paper |= {"reading": "the paper", "mean_margin": "0.002 to 0.005", "margin_sd": "1e-4"}
-    paper |= {"rho": "500"}
-    for printed, name in [(PAPER[DECAYED], "with decay"), (PAPER[0.0], "without")]:
-        paper |= {f"slope {name}": f"{printed.slope:g}", f"R2 {name}": f"{printed.r_squared}"}
+    paper |= {"reading": "the paper"}
     last = {name: paper.get(name, "") for name in text.columns}
     return Tabulation(frame, pd.concat([text, pd.DataFrame([last])], ignore_index=True))
 
@@ -133,7 +120,7 @@ def _written(value: object) -> str:
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
-    """A row a reading, a panel a number; what the paper prints is red."""
+    """A row a reading, a panel a number, and which statements it meets."""
     style.check_sweep(table, "recipe_name", "weight_decay", "learning_rate", "init_scale")
     found = readings(table)
     starts = pd.concat([reading.at(SCALE) for reading in found])
@@ -153,8 +140,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     about = (
         "Readings by layer norms, images, what decays, and what differs besides; λ and rate where "
         "not the usual ones. Circles: single replicates at the last epoch with λ > 0, scale "
-        f"{SCALE:g}{left}; values at or below 0 have no place on a log axis. Red: what the paper "
-        "prints (slopes: solid with weight decay, dotted without)."
+        f"{SCALE:g}{left}; values at or below 0 have no place on a log axis."
     )
     style.foot(figure, made_from, about)
     return figure

@@ -8,14 +8,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from squareloss.figures import style
+from squareloss.figures import countings, style
 from squareloss.figures.style import Tabulation
 from squareloss.tables.readable import number
 from squareloss.tables.runs import RUN, last_epoch
 
+# Forms of Eq. 16; and the printed one with rho of the convolutions alone, where a table has that.
 BOUNDS = {"eq16_eq12": r"Eq. 16, $\log(\rho + 1)$", "eq16_printed": "Eq. 16 as printed"}
+CONVOLUTIONS = {"eq16_printed_convolutions": "Eq. 16, conv."}
 BY = ["init_scale", "n_train"]
-HEAD = ["init", "$N$", r"$\rho$", "train error", "test error", "gap", *BOUNDS.values()]
+HEAD = {
+    "rho": r"$\rho$",
+    "rho_convolutions": r"$\rho$, conv.",
+    "train_error": "train error",
+    "test_error": "test error",
+    "gap": "gap",
+    **BOUNDS,
+    **CONVOLUTIONS,
+}
 
 
 def tail(table: pd.DataFrame) -> pd.DataFrame:
@@ -32,13 +42,16 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     """
     keys = [*BY, "replicate"]
     last = last_epoch(table).set_index(keys)
-    one = last[["rho", *BOUNDS]].join(
+    there = ["rho_convolutions", *CONVOLUTIONS] if countings.known(table) else []
+    one = last[["rho", *BOUNDS, *there]].join(
         tail(table).groupby(keys)[["train_error", "test_error"]].mean()
     )
     one["gap"] = one["test_error"] - one["train_error"]
     one["applies"] = last["train_error"] == 0
     one = one.reset_index()
     one["rho_per_root_n"] = one["rho"] / np.sqrt(one["n_train"])
+    if there:
+        one["rho_convolutions_per_root_n"] = one["rho_convolutions"] / np.sqrt(one["n_train"])
     # A replicate that diverged has no outcome, although errors were measured in its early epochs.
     lost = ~np.isfinite(one["rho"])
     one.loc[lost, ["train_error", "test_error", "gap"]] = np.nan
@@ -50,8 +63,8 @@ def summary(one: pd.DataFrame) -> pd.DataFrame:
     columns: dict[str, pd.Series] = {"replicates": one.groupby(BY)["replicate"].nunique()}
     columns["finished"] = one.groupby(BY)["rho"].count()
     columns["bound_applies"] = one.groupby(BY)["applies"].sum()
-    for name in ("rho", "train_error", "test_error", "gap", *BOUNDS):
-        rows = one[one["applies"]] if name in BOUNDS else one
+    for name in (name for name in HEAD if name in one):
+        rows = one[one["applies"]] if name in {**BOUNDS, **CONVOLUTIONS} else one
         stats = style.quartiles(rows, BY, name)
         columns |= {f"{name}_{which}": stats[which] for which in ("median", "low", "high")}
     return pd.DataFrame(columns).reset_index()
@@ -59,20 +72,20 @@ def summary(one: pd.DataFrame) -> pd.DataFrame:
 
 def readable(means: pd.DataFrame) -> pd.DataFrame:
     """The summary as text, "n/a" where nothing finished or the bound's premise fails."""
-    rows = []
+    rows, shown = [], [name for name in HEAD if f"{name}_median" in means]
     for row in means.to_dict("records"):
         cells = [f"{row['init_scale']:g}", f"{row['n_train']:,}"]
-        for name in ("rho", "train_error", "test_error", "gap", *BOUNDS):
+        for name in shown:
             middle, low, high = (row[f"{name}_{which}"] for which in ("median", "low", "high"))
             exact = (lambda v: f"{v:.3f}") if "error" in name or name == "gap" else number
             several = f" ({exact(low)} to {exact(high)})" if low < high else ""
             cell = exact(middle) + several if np.isfinite(middle) else "n/a"
             some = 0 < row["bound_applies"] < row["finished"]
-            if name in BOUNDS and some:
+            if name in {**BOUNDS, **CONVOLUTIONS} and some:
                 cell += f" ({row['bound_applies']} of {row['finished']})"
             cells.append(cell)
         rows.append(cells)
-    return pd.DataFrame(rows, columns=HEAD)
+    return pd.DataFrame(rows, columns=["init", "$N$", *(HEAD[name] for name in shown)])
 
 
 def tabulate(table: pd.DataFrame) -> Tabulation:
@@ -84,10 +97,11 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 def table_panel(ax: Axes, text: pd.DataFrame) -> None:
     """(a) The table, as text that fills the panel."""
     ax.axis("off")
-    widths = [0.04, 0.06, *[0.15] * 6]
+    wide = {"init": 0.06, "$N$": 0.08, **{HEAD[name]: 0.165 for name in ("rho", *BOUNDS)}}
+    widths = [wide.get(name, 0.15) for name in text.columns]
     cells = ax.table(
         text.to_numpy().tolist(),
-        colLabels=HEAD,
+        colLabels=list(text.columns),
         colWidths=widths,
         bbox=Bbox([[0, 0], [1, 1]]),
         cellLoc="center",
@@ -134,12 +148,17 @@ def gap_panel(ax: Axes, means: pd.DataFrame, colours: dict[float, str]) -> None:
 
 
 def bound_panel(ax: Axes, one: pd.DataFrame, colours: dict[float, str]) -> None:
-    """(c) Each replicate's bound against rho / sqrt(N); grey where the premise fails."""
+    """(c) Each replicate's bound against rho / sqrt(N); grey where the premise fails.
+
+    A bound with rho of the convolutions stands at that rho.
+    """
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel=r"$\rho / \sqrt{N}$", ylabel="upper bound on the test error (share)")
     ax.set_title("(c) Bound of Eq. 16")
-    for (name, label), marker in zip(BOUNDS.items(), "ox", strict=True):
-        size = 5 if marker == "o" else 3.5
+    shown = {name: label for name, label in {**BOUNDS, **CONVOLUTIONS}.items() if name in one}
+    for (name, label), marker in zip(shown.items(), "ox^", strict=False):
+        x = "rho_convolutions_per_root_n" if name in CONVOLUTIONS else "rho_per_root_n"
+        size = 3.5 if marker == "x" else 5
         look: dict[str, Any] = {
             "ls": "none",
             "marker": marker,
@@ -151,16 +170,24 @@ def bound_panel(ax: Axes, one: pd.DataFrame, colours: dict[float, str]) -> None:
             rows = one[one["init_scale"] == init]
             for holds, shade in ((True, colour), (False, "0.65")):
                 some = rows[rows["applies"] == holds]
-                ax.plot(some["rho_per_root_n"], some[name], mec=shade, **look)
+                ax.plot(some[x], some[name], mec=shade, **look)
         ax.plot([], [], mec="0.2", label=label, **look)
     finite = one[np.isfinite(one["rho_per_root_n"]) & np.isfinite(one["eq16_eq12"])]
     if finite.empty:
         style.nothing(ax)
         return
     top = finite.loc[finite["rho_per_root_n"].idxmax()]
-    x = np.array([finite["rho_per_root_n"].min(), top["rho_per_root_n"]])
-    y = top["eq16_eq12"] / top["rho_per_root_n"] * x
-    ax.plot(x, y, color="0.3", lw=1, ls="--", zorder=0, label="slope 1")
+    least = one.filter(like="per_root_n").min(axis=None)
+    ends = np.array([least, top["rho_per_root_n"]])
+    ax.plot(
+        ends,
+        top["eq16_eq12"] / top["rho_per_root_n"] * ends,
+        color="0.3",
+        lw=1,
+        ls="--",
+        zorder=0,
+        label="slope 1",
+    )
     ax.axhline(1, color=style.RED, lw=1, ls=":", zorder=0, label="vacuous above 1")
     if not finite["applies"].all():
         ax.plot([], [], "s", color="0.65", ms=5, label="train error > 0: does not apply")
@@ -192,7 +219,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     colours = dict(zip(inits, style.SERIES, strict=False))
     recipe, decay = table["recipe_name"].iloc[0], table["weight_decay"].iloc[0]
     heights = [0.22 * (len(means) + 1), 3.3]
-    figure = style.canvas(9.4, sum(heights) + 1.1)
+    figure = style.canvas(11.2 if countings.known(table) else 9.4, sum(heights) + 1.1)
     axes = figure.subplot_mosaic([["a", "a"], ["b", "c"]], height_ratios=heights)
     table_panel(axes["a"], readable(means))
     axes["a"].set_title(rf"(a) {recipe}, $\lambda$ = {decay:g}")
@@ -206,5 +233,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         f"of a run of fewer than 1,000). The bounds take rho times max ||x|| and delta = {deltas}, "
         "and assume no training error: n/a where there is some."
     )
-    style.foot(figure, made_from, style.replicates(table, *BY), about)
+    conv = "Conv.: rho without the norms of the dense layers, as in the authors' code."
+    note = conv if countings.known(table) else ""
+    style.foot(figure, made_from, style.replicates(table, *BY), about, note)
     return figure

@@ -1,7 +1,9 @@
-"""What the paper prints of its networks, as tests that a reading of its text passes or fails.
+"""What the paper says of its networks, as tests that a reading of its text passes or fails.
 
 A reading is a recipe with a weight decay and a learning rate, beside the same without weight decay.
-Everything is measured at the last epoch, and medians are over replicates.
+Everything is measured at the last epoch, and medians are over replicates. These are statements
+alone: rho, margins and slopes grow or fall with the width and N, so that the paper's numbers can be
+compared at its own size only (`figure_numbers`).
 """
 
 import math
@@ -18,9 +20,6 @@ from squareloss.tables.runs import last_epoch
 SCALE = 0.9  # the start of Figures 8 and 10
 FIGURE5 = 0.8  # its smallest start
 DECAYED = max(PAPER)
-RHO = 500  # "in the order of", Section 3.5
-MARGINS = (0.002, 0.005)  # Sections 3.5 and 5.1
-SPREAD = 1e-4  # of the margins with weight decay, Figure 10
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,6 @@ def readings(table: pd.DataFrame) -> list[Reading]:
     return found
 
 
-def in_order_of(printed: float) -> Callable[[float], bool]:
-    """Whether a value is within a factor of sqrt(10) of what is printed."""
-    return lambda value: value > 0 and abs(math.log10(value / printed)) <= 0.5
-
-
 class Hit(NamedTuple):
     """A test: its name, what the paper says and where, what is measured, when it is passed."""
 
@@ -127,14 +121,6 @@ HITS = [
         lambda r: float(gap(r.at(SCALE)).median()),
         lambda value: value <= 0.05,
     ),
-    Hit("rho", "in the order of 500, Section 3.5", lambda r: r.median("rho"), in_order_of(RHO)),
-    Hit(
-        "margin",
-        "0.002, Section 3.5, to 0.005, Section 5.1, as rounded",
-        lambda r: r.median("mean_margin"),
-        lambda margin: MARGINS[0] - 5e-4 <= margin <= MARGINS[1] + 5e-4,
-    ),
-    Hit("spread", "about 1e-4, Figure 10", lambda r: r.median("margin_sd"), in_order_of(SPREAD)),
     Hit(
         "no spread without decay",
         "essentially zero variance, Figure 10: at most a tenth (ours)",
@@ -159,16 +145,15 @@ HITS = [
         lambda r: r.median("train_error", 0.1),
         lambda error: error <= 0.05,
     ),
-    Hit("slope falls", "Figure 5, p = 0.031", _falls, lambda p: p < 0.05),
     Hit(
-        "slope",
-        "-18.968, Figure 5: its order",
-        lambda r: r.regression(True).slope,
-        lambda slope: in_order_of(-PAPER[DECAYED].slope)(-slope),
+        "slope falls",
+        "Figure 5: accuracy falls with 1/rho, p below 0.05",
+        _falls,
+        lambda p: p < 0.05,
     ),
     Hit(
         "no slope without decay",
-        "Figure 5, p = 0.92",
+        "Figure 5: no such relation, p of 0.05 or more",
         lambda r: r.regression(False).p_value,
         lambda p: p >= 0.05,
     ),

@@ -21,7 +21,7 @@ from squareloss.errors import UserError
 from squareloss.files import whole
 from squareloss.spec import coordinates
 from squareloss.tables.aggregate import TRAINED
-from squareloss.tables.readable import markdown_table
+from squareloss.tables.readable import markdown_table, number
 from squareloss.tables.runs import RUN, last_epoch
 
 # Seaborn's colour-blind safe palette, and a red that everybody can tell from its blue.
@@ -282,8 +282,8 @@ def spanned(values: pd.Series) -> tuple[dict[str, float], str]:
     """Median, least and largest of the finite values, and the same as a cell of a table."""
     values = values[np.isfinite(values)]
     ends = {"median": values.median(), "least": values.min(), "largest": values.max()}
-    several = " ({least:.3g} to {largest:.3g})" if len(values) > 1 else ""
-    return ends, ("{median:.3g}" + several).format(**ends) if len(values) else "n/a"
+    several = f" ({number(values.min())} to {number(values.max())})" if len(values) > 1 else ""
+    return ends, number(values.median()) + several if len(values) else "n/a"
 
 
 def short_ticks(ax: Axes) -> None:

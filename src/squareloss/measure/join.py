@@ -1,9 +1,10 @@
 """All measurements of an experiment in two tables.
 
 The first has one row a (run, replicate, epoch) of `history`, with what was trained from the run's
-recipe, the columns of `collapse`, the means of `layers` over the layers before the last and the
-values of `bounds` beside it. What is measured from snapshots exists at the snapshot epochs only and
-is NaN at the others. The second has all rows of `layers`.
+recipe, the columns of `collapse`, the means of `layers` over the layers before the last, the values
+of `bounds`, and rho as the authors' code counts it (`convolutions`) beside it. What is measured
+from snapshots exists at the snapshot epochs only and is NaN at the others. The second has all rows
+of `layers`.
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from squareloss.errors import UserError
 from squareloss.files import whole
+from squareloss.measure.convolutions import counted
 from squareloss.tables.aggregate import AGGREGATE, AVERAGED, INPUT_COLUMNS, TRAINED
 from squareloss.tables.runs import RUN
 from squareloss.tables.schema import IDENTITY, Table
@@ -41,6 +43,7 @@ def aggregate(
     joined = joined.merge(averages(layers), on=KEYS, how="left", validate="1:1")
     joined = joined.merge(values, on=KEYS, how="left", validate="1:1")
     joined["margin_spread"] = joined["margin_sd"] / joined["mean_margin"].abs()
+    joined = joined.join(counted(recipes, joined, layers))
     for name in TRAINED:
         settings = {recipe: settings[name] for recipe, settings in recipes.items()}
         joined[name] = joined["recipe_name"].map(settings)

@@ -43,6 +43,61 @@ LAYER_COLUMNS = tuple(
     if c.name in AVERAGED
 )
 
+# rho, margins and Eq. 16 as the authors' public code counts rho: see `measure.convolutions`.
+AUTHORS = "github.com/GraceXu182/binaryclassifiers_squareloss"
+CONVOLUTION_COLUMNS = (
+    Column(
+        "rho_convolutions",
+        "float64",
+        "1",
+        "product of the convolutions' Frobenius norms and |rho_top|, dense layers left out, as the "
+        "authors' code counts rho; NaN without convolutions, and, where norms are not frozen "
+        "(`bn`, `none`), between snapshots",
+        AUTHORS,
+    ),
+    Column(
+        "mean_margin_convolutions",
+        "float64",
+        "1",
+        "mean margin of f_W over rho_convolutions",
+    ),
+    Column(
+        "margin_sd_convolutions",
+        "float64",
+        "1",
+        "standard deviation of the margins of f_W over rho_convolutions",
+    ),
+    Column(
+        "mean_difference_convolutions",
+        "float64",
+        "1",
+        "mean over the training set of (f_y - the other output) of f_W over rho_convolutions, the "
+        "authors' margin: twice the margin above; NaN unless there are two classes",
+        AUTHORS,
+    ),
+    Column(
+        "difference_sd_convolutions",
+        "float64",
+        "1",
+        "standard deviation of that difference over the samples",
+        AUTHORS,
+    ),
+    Column(
+        "eq16_printed_convolutions",
+        "float64",
+        "1",
+        "eq16_printed with rho_convolutions for rho",
+        "Eq. 16",
+    ),
+    Column(
+        "eq16_eq12_convolutions",
+        "float64",
+        "1",
+        "eq16_eq12 with rho_convolutions for rho",
+        "Eq. 16 with the logarithm of Eq. 12",
+    ),
+)
+
 AGGREGATE = Table(
     "aggregate",
     "one evaluated epoch of a replicate, over all runs of an experiment",
@@ -53,5 +108,6 @@ AGGREGATE = Table(
         *COLLAPSE.columns,
         *LAYER_COLUMNS,
         *BOUND_COLUMNS,
+        *CONVOLUTION_COLUMNS,
     ),
 )

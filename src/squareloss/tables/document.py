@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from squareloss.tables.aggregate import (
     AGGREGATE,
     BOUND_COLUMNS,
+    CONVOLUTION_COLUMNS,
     LAYER_COLUMNS,
     RECIPE_COLUMNS,
     SPREAD,
@@ -153,7 +154,9 @@ def document() -> str:
         HEADING + columns_section(IDENTITY),
         *(table_section(table) for table in TABLES),
         AGGREGATE_HEADING
-        + columns_section((*RECIPE_COLUMNS, SPREAD, *LAYER_COLUMNS, *BOUND_COLUMNS)),
+        + columns_section(
+            (*RECIPE_COLUMNS, SPREAD, *LAYER_COLUMNS, *BOUND_COLUMNS, *CONVOLUTION_COLUMNS)
+        ),
         PLAIN_HEADING,
         *(plain_section(table) for table in (FLOW, MINIBATCH, TREE, AMPLE, SETTLED, CLAIMS)),
     ]
