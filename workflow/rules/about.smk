@@ -1,7 +1,10 @@
 rule about:
-    """A page beside the results: made of what, by which code, where what lies."""
+    """A page beside the results: the verdicts, made of what, by which code, where what lies."""
+    input:
+        claims=rules.claims.output.txt,
     output:
         page=f"{RESULTS}/README.md",
+        config=f"{RESULTS}/config.json",
         croissant=f"{RESULTS}/croissant.json",
     log:
         f"{RESULTS}/logs/about.log",
@@ -11,4 +14,5 @@ rule about:
         made_from=lambda wildcards: json.dumps(sweep.size(STUDY)),
     shell:
         "python -m squareloss.about --config {params.config:q} --made-from {params.made_from:q}"
+        " --claims {input.claims:q} --config-file {output.config:q}"
         " --output {output.page:q} --croissant {output.croissant:q} > {log:q} 2>&1"

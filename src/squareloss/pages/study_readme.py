@@ -1,6 +1,5 @@
-"""The page beside a study's results: of what they are made, and where what lies."""
+"""The page beside a study's results: what was found, of what they are made, and where what lies."""
 
-import json
 import platform
 import subprocess
 from importlib.metadata import version
@@ -13,6 +12,12 @@ from squareloss import catalog
 PACKAGES = ("torch", "numpy", "pandas", "scipy", "snakemake")
 PAGE = """\
 # Results of the study `{study}`
+
+**{verdicts}**
+
+[Every statement with its verdict](claims/claims.html),
+[all runs, to look around in](explore.html), [all figures in one report](report.html). `make demo`
+makes the report, and of another study `snakemake ... --report {results}/{study}/report.html`.
 
 {made_from}
 
@@ -27,6 +32,7 @@ PAGE = """\
 | `aggregate/layers/<name>.parquet` | the same for each layer |
 | `metrics/<table>/recipe=.../block=<b>.parquet` | the measurements of each run |
 | `runs/.../run.json`, `snapshots.safetensors` | what was run on what; the weights |
+| [`config.json`](config.json) | the config, all its overlays merged |
 | `croissant.json` | the tables of `metrics/` for programs that read Croissant |
 
 `docs/tables.md` of the repository explains every column and has examples that read them.
@@ -34,12 +40,6 @@ PAGE = """\
 | figure | what it shows |
 |---|---|
 {figures}
-
-## Config
-
-```json
-{config}
-```
 """
 
 
@@ -67,7 +67,12 @@ def origin(module: Path) -> str:
     return f"squareloss {squareloss.__version__}, commit `{commit}`{changed}."
 
 
-def page(config: dict[str, Any], made_from: str) -> str:
+def counted(claims: str) -> str:
+    """How many statements have which verdict: the last line of claims.txt."""
+    return claims.strip().rpartition("\n")[2]
+
+
+def page(config: dict[str, Any], made_from: str, verdicts: str) -> str:
     """The page as Markdown, for the whole config of a study."""
     modules = catalog.figures()
     figures = [
@@ -76,10 +81,11 @@ def page(config: dict[str, Any], made_from: str) -> str:
     ]
     return PAGE.format(
         study=config["study"],
+        results=config.get("results", "results"),
         made_from=made_from,
+        verdicts=verdicts,
         origin=origin(Path(__file__)),
         python=platform.python_version(),
         packages=", ".join(f"{name} {version(name)}" for name in PACKAGES),
         figures="\n".join(figures),
-        config=json.dumps(config, indent=1, sort_keys=True),
     )
