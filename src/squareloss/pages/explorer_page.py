@@ -28,7 +28,8 @@ select, input, button {font: inherit; font-size: 14px; color: #000; max-width: 2
 label.experiment {flex-basis: 100%} label.experiment select {max-width: 100%}
 .take {white-space: nowrap}
 .charts {display: grid; gap: .6em 16px; min-height: 60px}
-figure {margin: 0; min-width: 0} figcaption {font-weight: 600; padding: .3em 0 0 3em}
+figure {margin: 0; min-width: 0} figure svg {max-width: 100%; height: auto}
+figcaption {font-weight: 600; padding: .3em 0 0 3em}
 #legend {display: flex; flex-wrap: wrap; gap: .1em 1em; color: #222; padding: .3em 0}
 #legend i {display: inline-block; width: .8em; height: .8em; margin-right: .4em}
 #legend i.paper {height: 0; width: 1.6em; vertical-align: middle; border-top: 2px dashed #444}

@@ -119,11 +119,12 @@ function why(items, drawn, fields) {
 
 function whyNoMargins({points, first, shares}) {
   if (shares.length) return "";
-  if (!points.length) return why(points, [], []);
+  if (!points.length) return NOTHING;  // the first chart says why
   return "Nothing to show: " + (first.length ? "no margins of these runs are stored."
     : `this page holds the margins of replicate ${replicates[0]} alone.`);
 }
 
+const NOTHING = "Nothing to show.";
 const RUN = ["path", "replicate", "epoch"];
 const MARGIN = "margin y f_V(x)", BELOW = "share of training samples below";
 const told = (field, text) => ({field, type: "quantitative", format: ".4g", title: text});
@@ -169,7 +170,7 @@ function legend(colours, shown, x, y) {
     items.push(element("span", {}, element("i", {className: "paper"}),
       `the paper's ${label(field)}: ${study.paper[field].join(" to ")}${outside}`));
   }
-  find("legend").replaceChildren(label(value("colour")) + ":", ...items);
+  find("legend").replaceChildren(...(items.length ? [label(value("colour")) + ":", ...items] : []));
 }
 function csv() {
   const [x, y] = [value("xfield"), value("yfield")];
@@ -247,7 +248,8 @@ async function draw() {
     ["points", why(made.points, seen, [xfield, yfield]), seen, (items, width) =>
       panel(pointLayers(items, made), {x: x(width), y: y(seen), colours, width, height: 320,
         paper: {x: paper(xfield, x(width)), y: paper(yfield, y(seen))}})],
-    ["courses", why(made.courses, curves, [yfield]), curves, (items, width) =>
+    ["courses", made.courses.length ? why(made.courses, curves, [yfield]) : NOTHING, curves,
+      (items, width) =>
       panel(courseLayers(items, made), {x: epochAxis(curves.map(row => row.x), most(width)),
         y: y(curves), colours, width, height: 320, paper: {y: paper(yfield, y(curves))}})],
     ["margins", whyNoMargins(made), shares, (items, width) =>
