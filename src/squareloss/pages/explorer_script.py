@@ -243,15 +243,15 @@ async function draw() {
   const {xfield, yfield, log, seen, curves, shares} = made;
   const x = width => axis(seen.map(row => row.x), label(xfield), log, most(width));
   const y = items => axis(items.map(row => row.y), label(yfield), log, AXES);
-  const paper = (field, scale) => paperLines(field, scale);
   const charts = [
     ["points", why(made.points, seen, [xfield, yfield]), seen, (items, width) =>
       panel(pointLayers(items, made), {x: x(width), y: y(seen), colours, width, height: 320,
-        paper: {x: paper(xfield, x(width)), y: paper(yfield, y(seen))}})],
+        paper: {x: paperLines(xfield, x(width)), y: paperLines(yfield, y(seen))}})],
     ["courses", made.courses.length ? why(made.courses, curves, [yfield]) : NOTHING, curves,
       (items, width) =>
       panel(courseLayers(items, made), {x: epochAxis(curves.map(row => row.x), most(width)),
-        y: y(curves), colours, width, height: 320, paper: {y: paper(yfield, y(curves))}})],
+        y: y(curves), colours, width, height: 320,
+        paper: {y: paperLines(yfield, y(curves))}})],
     ["margins", whyNoMargins(made), shares, (items, width) =>
       panel(marginLayers(items), {x: axis(shares.map(row => row.x), MARGIN, false, most(width)),
         y: axis([0, 1], BELOW, false, 5), colours, width, height: 280})],
