@@ -37,12 +37,15 @@ help: ## this list
 
 demo: cores .venv/installed ## every figure and table from real training, minutes on two cores
 	snakemake --cores $(COUNT) --configfile config/demo.yaml $(PROGRESS)
-	$(MAKE) --no-print-directory report
 	@cat results/demo/claims/claims.txt
+	$(MAKE) --no-print-directory report
+	@printf '%-10s %s\n' Explorer: "$$PWD/results/demo/explore.html" Claims: "$$PWD/results/demo/claims/claims.html" \
+	  Figures: "$$PWD/results/demo/figures"; tail -n 1 results/demo/claims/claims.txt
 
 report: .venv/installed ## one self-contained page with the demo's figures, tables and captions
+	@test -e results/demo/claims/claims.txt || { echo "results/demo has no results yet: run make demo first" >&2; exit 1; }
 	snakemake --configfile config/demo.yaml --report results/demo/report.html
-	@echo "Report: $$PWD/results/demo/report.html"
+	@printf '%-10s %s\n' Report: "$$PWD/results/demo/report.html"
 
 test: cores .venv/installed lint ## the whole test suite
 	pytest -rs --numprocesses $(COUNT) --dist worksteal

@@ -20,13 +20,18 @@ CONFIG = [str(ROOT / "config.yaml"), str(ROOT / "tests" / "tiny.yaml")]
 def test_it_names_what_is_there_and_the_config_reads_back(finished):
     results = finished / "results" / "tiny"
     page = (results / "README.md").read_text(encoding="utf-8")
-    for link in re.findall(r"\]\(([^)]+)\)", page):
+    links = set(re.findall(r"\]\(([^)]+)\)", page))
+    assert links >= {"claims/claims.html", "explore.html", "config.json", "report.html"}
+    for link in links - {"report.html"}:  # made when it is asked for
         assert (results / link).exists()
+    *_, counts = (results / "claims/claims.txt").read_text(encoding="utf-8").splitlines()
+    assert re.match(r"\d+ statements: ", counts)
+    assert page.splitlines()[2] == f"**{counts}**"
     folders = set(re.findall(r"`([a-z/]+)/", page.partition("| figure |")[0]))
     assert folders >= {"claims", "figures", "aggregate", "metrics", "runs"}
     for folder in folders - {"docs"}:
         assert (results / folder).is_dir(), folder
-    config = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    config = json.loads((results / "config.json").read_text(encoding="utf-8"))
     again = finished / "again.yaml"
     again.write_text(yaml.safe_dump(config), encoding="utf-8")
     study = read([str(again)])
@@ -52,5 +57,5 @@ def test_it_names_the_commit_where_there_is_one(tmp_path):
 
 def test_a_title_cannot_break_its_row(monkeypatch):
     config = {"study": "x", "figures": ["figure3"], "datasets": {}}
-    row = next(line for line in about.page(config, "").splitlines() if "figure3.png" in line)
+    row = next(line for line in about.page(config, "", "").splitlines() if "figure3.png" in line)
     assert row.count("|") == 3

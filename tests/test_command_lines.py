@@ -33,6 +33,7 @@ TRAIN = named("data", "checkpoint", "run", "snapshots", "history")
 EXTRACT = named("run", "snapshots", "data", "margins", "collapse", "layers", "bounds")
 SMALL = named("flow", "minibatch", "tree", "ample", "settled")
 AGGREGATE = named("history", "collapse", "layers", "bounds", "output", "output-layers")
+ABOUT = named("claims", "config-file", "output", "croissant")
 WRONG = [
     ("train", [*TRAIN, "--spec", "{}"], "--spec: point: "),
     ("train", [*TRAIN, "--spec", "{"], "--spec: JSON: "),
@@ -65,8 +66,8 @@ WRONG = [
         for value in ("", "[]", "{")
     ],
     ("explore", [*named("tables", "margins", "output"), "--made-from={"], "JSON text"),
-    ("about", [*named("output", "croissant"), "--made-from={", "--config={}"], "JSON text"),
-    ("about", [*named("output", "croissant"), '--made-from=""', "--config=1"], "JSON object"),
+    ("about", [*ABOUT, "--made-from={", "--config={}"], "JSON text"),
+    ("about", [*ABOUT, '--made-from=""', "--config=1"], "JSON object"),
     ("figures.__main__", ["figure5", "--results", "r", "--made-from={"], "JSON text"),
 ]
 
@@ -117,8 +118,10 @@ OVERWRITING = [
     ("aggregate", [*AGGREGATE, "--recipes", "{}"], {"output_layers": "output"}),
     ("explore", [*named("tables", "margins", "output"), "--made-from", '""'], {"output": "tables"}),
     ("claims.report", named("tables", "output"), {"tables": "output.parquet"}),
-    ("about", [*named("output", "croissant"), "--config={}", '--made-from=""'],
-     {"croissant": "output"}),
+    *[
+        ("about", [*ABOUT, "--config={}", '--made-from=""'], changes)
+        for changes in ({"croissant": "output"}, {"config_file": "claims"})
+    ],
 ]  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """The page to look around in a study by: its data, and what a browser makes of it."""
 
+import base64
+import gzip
 import json
 import re
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from browser import CHROMIUM, opened
+from browser import CHROMIUM, driven
 
 from squareloss.pages import explorer as explore
 from squareloss.tables.runs import read_runs
@@ -53,38 +55,49 @@ def test_quantiles_of_the_margins(finished):
 
 def test_what_is_undefined_is_no_number_on_the_page():
     rows = pd.DataFrame({"a": [1.23456789, np.nan, np.inf], "b": [1, 2, 3]})
-    assert explore.records(rows) == [{"a": 1.235, "b": 1}, {"b": 2}, {"b": 3}]
+    assert explore.columns(rows) == {"a": [1.235, None, None], "b": [1, 2, 3]}
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
-def test_a_filter_changes_the_marks(finished, tmp_path):
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: the page is not opened")
+def test_a_link_chooses_the_marks(finished, tmp_path):
     page = finished / RESULTS / "explore.html"
-    assert page.stat().st_size < 3e6
-    assert "https://" not in re.sub(r"<script>.*", "", page.read_text(encoding="utf-8"), flags=re.S)
-
-    def marks(hash_, width=1200):
-        """The networks that the page says it shows, and the marks of its first two charts."""
-        document = opened(f"{page}#{hash_}", tmp_path, width)
-        _, points, courses, _ = re.split(r'<div id="(?:points|courses|margins)"', document)
-        drawn = int(re.search(r'data-drawn="(\d+)"', document)[1])
-        return drawn, points.count('aria-roledescription="point"'), document, courses
-
-    drawn, points, document, courses = marks("experiment=figure3")
-    assert drawn == points == 4  # two runs of two replicates
-    assert courses.count('aria-roledescription="line mark"') == 4
-    assert "test error against rho" in document
-    assert "Failed" not in document
-    drawn, points, document, _ = marks("experiment=figure3&words=init=1.3&replicate=0&yfield=nc3")
-    assert drawn == points == 1
-    assert "NC3 against rho" in document
-    assert marks("experiment=figure2", width=360)[:2] == (2, 2)
-    assert marks("experiment=figure3&snapshot=0&xfield=epoch")[:2] == (4, 4)
-    assert marks("experiment=figure3&words=nothing-has-this")[:2] == (0, 0)
+    assert page.stat().st_size < 1e6
+    assert "https://" not in re.sub(r"<script.*", "", page.read_text(encoding="utf-8"), flags=re.S)
+    links = [
+        "experiment=figure3",
+        "experiment=figure3&words=init=1.3&replicate=0&yfield=nc3",
+        "experiment=figure2",
+        "experiment=figure3&snapshot=0&xfield=epoch",
+        "experiment=figure3&words=nothing-has-this",
+    ]
+    open_each = """
+    const marks = (id, role) => document.querySelectorAll(
+      `#${id} [aria-roledescription="${role}"]`).length;
+    const drawn = () => Number(document.body.dataset.turn || 0);
+    await until(() => drawn() > 0);
+    for (const link of LINKS) {
+      const before = drawn();
+      location.hash = link;
+      await until(() => drawn() > before);
+      found.push([Number(document.body.dataset.drawn), marks("points", "point"),
+        marks("courses", "line mark"), document.getElementById("points-title").textContent]);
+    }
+    """.replace("LINKS", json.dumps(links))
+    seen, console = driven(page, tmp_path, open_each)
+    assert console == []
+    # Two runs of two replicates, each with its median.
+    assert seen[0] == [4, 4 + 2, 4 + 2, f"test accuracy (share) against 1/{explore.RHO}"]
+    assert seen[1] == [1, 1 + 1, 1 + 1, f"NC3 against 1/{explore.RHO}"]
+    assert seen[2][:3] == [2, 2 + 1, 2 + 1]
+    assert seen[3][:2] == [4, 4 + 2]
+    assert seen[4][:3] == [0, 0, 0]
 
 
 def test_text_of_the_study_cannot_leave_its_place():
     text = "</script><script>alert(1)</script>"
-    page = explore.explore_page.page(title=text, scripts="", rows=[{"path": text}])
+    page = explore.explorer_page.page(title=text, scripts=text, rows={"path": [text]})
     assert "alert(1)</script>" not in page
-    data = re.search(r'<script id="study" type="application/json">(.*?)</script>', page)[1]
-    assert json.loads(data) == {"rows": [{"path": text}]}
+    packed = dict(re.findall(r'<script id="(\w+)" type="text/plain">([\w+/=]*)</script>', page))
+    unpacked = {name: gzip.decompress(base64.b64decode(data)) for name, data in packed.items()}
+    assert json.loads(unpacked["study"]) == {"rows": {"path": [text]}}
+    assert unpacked["scripts"].decode() == text

@@ -182,7 +182,7 @@ def test_editing_a_metric_extracts_again_and_does_not_train(study):
     edit(study / "src/squareloss/measure/metrics/collapse.py")
     jobs = planned(study)
     assert jobs["extract"] == 2
-    made = {"extract", "small", "aggregate", "figure3", "figure5", "claims", "explore", "about"}
+    made = {"extract", "small", "aggregate", "figure3", "figure5", *PAGES}
     assert set(jobs) == made
 
 
@@ -231,13 +231,7 @@ def test_a_deleted_aggregate_is_rebuilt_without_its_neighbours(study):
     before = path.read_bytes()
     path.unlink()
     assert planned(study, str(path.relative_to(study))) == {"aggregate": 1}
-    assert planned(study) == {
-        "aggregate": 1,
-        "figure5": 1,
-        "claims": 1,
-        "explore": 1,
-        "about": 1,
-    }
+    assert planned(study) == {"aggregate": 1, "figure5": 1, **dict.fromkeys(PAGES, 1)}
     assert snakemake(study, str(path.relative_to(study))).returncode == 0
     assert path.read_bytes() == before
 
@@ -327,7 +321,15 @@ def test_any_title_is_text_and_a_locale_without_unicode_judges_the_same(study, m
     page = (study / "results/tiny/claims/claims.html").read_text(encoding="utf-8")
     assert html.escape(title) in page
     after = digests(study)
-    told = ("figures", "claims", "logs", "explore.html", "README.md", "croissant.json")
+    told = (
+        "figures",
+        "claims",
+        "logs",
+        "explore.html",
+        "README.md",
+        "croissant.json",
+        "config.json",
+    )
     for path in before:
         assert path.parts[2] in told or before[path] == after[path], path
 
@@ -347,7 +349,7 @@ def test_a_failed_job_leaves_its_reason_and_earlier_results(study):
     assert "OSError" in (study / log).read_text()
     kept = {path: digest for path, digest in digests(study).items() if "logs" not in path.parts}
     lost = {path for path in before if "logs" not in path.parts and kept.get(path) != before[path]}
-    pages = {Path("results/tiny/README.md"), Path("results/tiny/croissant.json")}
+    pages = {Path("results/tiny", name) for name in ("README.md", "config.json", "croissant.json")}
     assert lost <= {target.relative_to(study), *pages}
 
 

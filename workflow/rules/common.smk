@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import shlex
+import shutil
 import sys
 from functools import cache
 from pathlib import Path
@@ -31,7 +32,7 @@ from squareloss.claims import SECTIONS
 from squareloss.source.code import code
 from squareloss.errors import UserError
 from squareloss.spec import canonical_json
-from squareloss.study import cost, paths, plan, sweep
+from squareloss.study import cost, drawn, paths, plan, sweep
 from squareloss.study.load import load
 from squareloss.study.files import refuse_duplicates
 
@@ -207,7 +208,8 @@ def every(*tables):
 def wanted(figure):
     """The name of a figure, and of its experiment; it must be one of the study's figures."""
     if figure.name not in STUDY.figures:
-        sys.exit(f"squareloss: error: config: figures: {figure.name} is not among them; add it")
+        folders = {Path.cwd(), Path(workflow.basedir), Path(workflow.basedir).parent}
+        sys.exit(f"squareloss: error: {drawn.not_drawn(figure.name, sorted(folders))}")
     return figure.name
 
 

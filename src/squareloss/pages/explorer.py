@@ -1,32 +1,36 @@
 """A page to look around in a study: every run at its snapshots, in one file that opens offline.
 
-Above, a point is a replicate of a run at one snapshot; in the middle, a curve is its course over
-the epochs; below, how its margins are distributed. What is on the axes, what is coloured and which
-runs are shown is chosen on the page. Charts are Vega-Lite, made by Altair; its scripts are inline.
+Above, a point is a run at one snapshot; in the middle, a curve is its course over the epochs;
+below, how its margins are distributed. What is on the axes, what is coloured and which runs are
+shown is chosen on the page. Charts are Vega-Lite, whose scripts are inline.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 import vl_convert
 
 from squareloss.pages import explorer_page
+from squareloss.source import catalog
 from squareloss.spec import Point
 from squareloss.study.paths import point_path
 from squareloss.tables.margins import MARGINS
 from squareloss.tables.parts import read
 from squareloss.tables.runs import RUN
 
+FIRST = "figure5"  # the experiment that the page opens on
+RHO = "\N{GREEK SMALL LETTER RHO}"  # which looks like the Latin letter p
 MEASURES = {
-    "train_loss": "training loss",
-    "train_error": "training error",
-    "test_error": "test error",
-    "rho": "rho",
-    "mu": "mu",
+    "inverse_rho": f"1/{RHO}",
+    "rho": RHO,
+    "test_accuracy": "test accuracy (share)",
+    "test_error": "test error (share)",
+    "train_error": "training error (share)",
+    "train_loss": "training loss (without penalty)",
     "mean_margin": "mean margin",
     "margin_sd": "sd of the margins",
     "min_margin": "smallest margin",
@@ -36,11 +40,25 @@ MEASURES = {
     "nc3_least_squares": "NC3 of least squares",
     "nc3_collapsed": "NC3 of least squares, if collapsed",
     "nc4": "NC4",
+    "mu": "mu",
     "stable_rank": "stable rank, mean over layers",
     "rank_1e-2": "rank at 1e-2, mean over layers",
     "update_norm": "change of V_k an epoch, mean over layers",
     "distance": "distance of V_k from its start, mean over layers",
     "eq16_eq12": "bound of Eq. 16",
+}
+SETTINGS = {
+    "recipe_name": "recipe",
+    "weight_decay": "weight decay λ",
+    "init_scale": "initialisation scale",
+    "n_train": "N, training images",
+}
+# What the paper prints: "in the order of 500" and margins in Sections 3.5 and 5.1, Figure 10.
+PAPER = {
+    "rho": [500],
+    "inverse_rho": [1 / 500],
+    "mean_margin": [0.002, 0.005],
+    "margin_sd": [1e-4],
 }
 LEVELS = np.linspace(0, 1, 21)  # of the quantiles of the margins
 DIGITS = 4  # significant ones, which no eye tells from more
@@ -54,7 +72,10 @@ def snapshots(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """
     key = [*RUN, "replicate", "epoch"]
     rows = pd.concat(
-        table.loc[table["stable_rank"].notna(), [*key, *MEASURES]].assign(experiment=name)
+        table.loc[table["stable_rank"].notna()]
+        .assign(inverse_rho=lambda rows: 1 / rows["rho"])
+        .assign(test_accuracy=lambda rows: 1 - rows["test_error"])
+        .assign(experiment=name)[[*key, *MEASURES, "experiment"]]
         for name, table in tables.items()
     )
     members = rows.groupby(key)["experiment"].agg(lambda names: " ".join(sorted(set(names))))
@@ -90,108 +111,41 @@ def rounded(values: np.ndarray) -> list[float | None]:
     return [float(f"{v:.{DIGITS}g}") if np.isfinite(v) else None for v in values]
 
 
-def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows for the page: numbers rounded, what is undefined left out."""
-    short = rows.copy()
-    for name in rows.select_dtypes("float"):
-        short[name] = rounded(rows[name].to_numpy())
-    return [
-        {str(name): value for name, value in row.items() if not pd.isna(value)}
-        for row in short.astype(object).to_dict("records")
-    ]
+def columns(rows: pd.DataFrame) -> dict[str, list[Any]]:
+    """Rows for the page, by column: numbers rounded, None for what is undefined."""
+    found = {}
+    for name in rows:
+        values = rows[name]
+        is_float = pd.api.types.is_float_dtype(values)
+        found[str(name)] = rounded(values.to_numpy()) if is_float else values.tolist()
+    return found
 
 
-def charts() -> dict[str, dict[str, Any]]:
-    """Vega-Lite specifications of the three charts. The page gives them data and parameters.
-
-    A field that the page chooses is calculated, as `datum[name]`, since an encoding names its own.
-    So is a logarithm, since a scale cannot change its type.
-    """
-    fields = {"xfield": "rho", "yfield": "test_error", "colour": "weight_decay", "log": False}
-    params = [alt.param(name=name, value=value) for name, value in fields.items()]
-    labels = " : ".join(
-        f"{case}format({v}, abs({v}) >= 1e5 || ({v} && abs({v}) < 1e-3) ? '.2~e' : '.3~r')"
-        for case, v in (("log ? ", "pow(10, datum.value)"), ("", "datum.value"))
-    )
-    axis = alt.Axis(title=None, labelExpr=labels, tickCount=7)
-    flexible = alt.Scale(zero=False, nice=True)
-    colour = alt.Color(
-        "c:N",
-        title=None,
-        legend=alt.Legend(orient="bottom", columns=3),
-        sort=alt.EncodingSortField("order", op="min"),  # numbers in their order, not their texts'
-    )
-    tooltip = [
-        *(alt.Tooltip(field=name) for name in ("path", "replicate", "epoch")),
-        alt.Tooltip("v:Q", format=".4g", title="y"),
-    ]
-    base = (
-        alt.Chart(alt.NamedData(name="rows"))
-        .transform_calculate(c="'' + datum[colour]", order="datum[colour]", v="datum[yfield]")
-        .transform_calculate(y="log ? log(datum.v) / LN10 : datum.v")
-        .transform_filter("isValid(datum.v) && isFinite(datum.y)")
-        .add_params(*params)
-        .properties(width="container", height=300)
-    )
-    y = alt.Y("y:Q", axis=axis, scale=flexible)
-    points = (
-        base.transform_calculate(u="datum[xfield]")
-        .transform_calculate(x="log ? log(datum.u) / LN10 : datum.u")
-        .transform_filter("isValid(datum.u) && isFinite(datum.x)")
-        .mark_point(filled=True, opacity=0.7, size=45)
-        .encode(
-            alt.X("x:Q", axis=axis, scale=flexible),
-            y,
-            colour,
-            tooltip=[*tooltip, alt.Tooltip("u:Q", format=".4g", title="x")],
-        )
-    )
-    courses = (
-        base.transform_calculate(run="datum.path + ' ' + datum.replicate")
-        .mark_line(point=alt.OverlayMarkDef(size=18), opacity=0.6)
-        .encode(
-            alt.X(
-                "epoch:Q",
-                axis=alt.Axis(title=None, tickCount=7),
-                scale=alt.Scale(type="symlog"),
-            ),
-            y,
-            colour,
-            alt.Detail("run:N"),
-            tooltip=tooltip,
-        )
-    )
-    margins = (
-        alt.Chart(alt.NamedData(name="rows"))
-        .transform_calculate(c="'' + datum[colour]", order="datum[colour]")
-        .add_params(*params)
-        .properties(width="container", height=260)
-        .mark_line(opacity=0.8)
-        .encode(
-            alt.X("margin:Q", axis=alt.Axis(title=None, tickCount=7), scale=flexible),
-            alt.Y("level:Q", title=None),
-            colour,
-            alt.Detail("path:N"),
-            tooltip=[alt.Tooltip("path:N"), alt.Tooltip("margin:Q", format=".4g")],
-        )
-    )
-    found = {"points": points, "courses": courses, "margins": margins}
-    specifications = {name: chart.to_dict() for name, chart in found.items()}
-    for specification in specifications.values():
-        del specification["$schema"]  # an address, and the page opens offline
-    return specifications
+def titles(rows: pd.DataFrame) -> dict[str, str]:
+    """What the experiments are called: the titles of the figures of their name, in that order."""
+    there = {name for names in rows["experiments"] for name in names.split(" ")}
+    figures = catalog.figures()
+    others = sorted(there - set(figures))
+    named = {
+        name: about.title.removesuffix(".") for name, about in figures.items() if name in there
+    }
+    return named | {name: name for name in others}
 
 
 def page(tables: dict[str, pd.DataFrame], margins: Path, made_from: str) -> str:
     """The page as HTML. `tables` are the aggregates by name, `margins` the folder of that table."""
     rows = snapshots(tables)
+    experiments = titles(rows)
     return explorer_page.page(
         title=made_from,
-        rows=records(rows),
+        rows=columns(rows),
         quantiles=quantiles(margins, sorted(rows["path"].unique())),
         levels=rounded(LEVELS),
         measures=MEASURES,
-        identity=RUN,
-        charts=charts(),
+        settings={name: SETTINGS.get(name, name.replace("_", " ")) for name in RUN},
+        experiments=experiments,
+        first=FIRST if FIRST in experiments else next(iter(experiments)),
+        colours=sns.color_palette("colorblind").as_hex(),  # as in the figures
+        paper=PAPER,
         scripts=vl_convert.javascript_bundle(),  # type: ignore[call-arg]  # its stub lacks a default
     )

@@ -1,88 +1,46 @@
-"""The HTML of explore.html: controls, and what they do to the charts."""
+"""The HTML of explore.html: its controls and places for its charts, with the data packed inside.
 
+The data and the chart library are compressed. A report holds this page as an address, and browsers
+open no address of more than two million letters.
+"""
+
+import base64
+import gzip
 import json
 from html import escape
 from typing import Any
 
-STYLE = """
-body {font: 14px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 1100px; padding: 1em}
-h1 {font-size: 1.3em; margin: 0} h2 {font-size: 1.05em; margin: 1.2em 0 .2em; clear: both}
-p {margin: .3em 0; color: #444}
-.controls {display: flex; flex-wrap: wrap; gap: .5em 1em; position: sticky; top: 0; z-index: 1;
-  background: #fff; padding: .6em 0; border-bottom: 1px solid #bbb}
-label {display: flex; flex-direction: column; font-size: .85em; color: #555}
-select, input {font: inherit; font-size: 14px; color: #000; max-width: 46vw}
-.chart {width: 100%}
-"""
-SCRIPT = """
-const study = JSON.parse(document.getElementById("study").textContent);
-const find = id => document.getElementById(id);
-const value = id => find(id).value;
-const name = field => study.measures[field] || field;
-function options(id, fields, chosen) {
-  for (const [field, label] of fields)
-    find(id).add(new Option(label, field, false, field === chosen));
-}
-const measures = Object.entries(study.measures);
-const settings = study.identity.map(field => [field, field.replaceAll("_", " ")]);
-const experiments = [...new Set(study.rows.flatMap(row => row.experiments.split(" ")))].sort();
-const replicates = [...new Set(study.rows.map(row => row.replicate))].sort((a, b) => a - b);
-const last = Math.max(...study.rows.map(row => row.snapshot));
-options("experiment", experiments.map(e => [e, e]));
-options("xfield", [...measures, ...settings, ["epoch", "epoch"]], "rho");
-options("yfield", measures, "test_error");
-options("colour", [...settings, ["replicate", "replicate"]], "weight_decay");
-options("replicate", [["", "all"], ...replicates.map(r => [r, r])]);
-find("snapshot").max = find("snapshot").value = last;
+from squareloss.pages.explorer_charts import CHARTS
+from squareloss.pages.explorer_script import SCRIPT
 
-function chosen(rows) {
-  const words = value("words").toLowerCase().split(/\\s+/);
-  return rows.filter(row => row.experiments.split(" ").includes(value("experiment"))
-    && (value("replicate") === "" || row.replicate === Number(value("replicate")))
-    && words.every(word => row.path.toLowerCase().includes(word)));
+STYLE = """
+html {overflow-y: scroll}
+body {font: 14px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 1240px; padding: 1em;
+  background: #fff; color: #222}
+h1 {font-size: 1.3em; margin: 0} h2 {font-size: 1.1em; margin: 1.4em 0 .1em}
+h2::first-letter {text-transform: uppercase}
+p {margin: .2em 0; color: #444}
+details {border: 1px solid #bbb; border-radius: 4px; padding: .35em .7em; margin: .6em 0}
+summary {cursor: pointer; font-weight: 600}
+.controls {display: flex; flex-wrap: wrap; gap: .5em 1em; padding: .5em 0}
+label {display: flex; flex-direction: column; font-size: .85em; color: #555; min-width: 0}
+select, input, button {font: inherit; font-size: 14px; color: #000; max-width: 26em}
+label.experiment {flex-basis: 100%} label.experiment select {max-width: 100%}
+.take {white-space: nowrap}
+.charts {display: grid; gap: .6em 16px; min-height: 60px}
+figure {margin: 0; min-width: 0} figure svg {max-width: 100%; height: auto}
+figcaption {font-weight: 600; padding: .3em 0 0 3em}
+#legend {display: flex; flex-wrap: wrap; gap: .1em 1em; color: #222; padding: .3em 0}
+#legend i {display: inline-block; width: .8em; height: .8em; margin-right: .4em}
+#legend i.paper {height: 0; width: 1.6em; vertical-align: middle; border-top: 2px dashed #444}
+.missing {white-space: pre-wrap; overflow-wrap: anywhere; background: #f4f4f4; padding: 1em;
+  border-left: 3px solid #999}
+@media (max-width: 699px) {
+  body {padding: .6em} .controls {display: grid; grid-template-columns: 1fr 1fr}
+  .controls > * {width: 100%} label.experiment {grid-column: 1 / -1}
+  select, input {max-width: 100%; width: 100%; box-sizing: border-box}
+  input[type=checkbox] {width: auto; align-self: start}
 }
-// A run that has fewer snapshots is shown at its last.
-function at(rows, snapshot) {
-  const best = new Map();
-  for (const row of rows) {
-    const run = row.path + " " + row.replicate, other = best.get(run);
-    if (row.snapshot <= snapshot && (!other || row.snapshot > other.snapshot)) best.set(run, row);
-  }
-  return [...best.values()];
-}
-function draw(views) {
-  const rows = chosen(study.rows), shown = at(rows, Number(value("snapshot")));
-  const spread = new Map(study.quantiles.map(q => [q.path + " " + q.epoch, q.q]));
-  const first = shown.filter(row => row.replicate === replicates[0]);
-  const margins = first.flatMap(row => (spread.get(row.path + " " + row.epoch) || [])
-    .map((margin, i) => ({...row, margin, level: study.levels[i]})));
-  const epochs = shown.map(row => row.epoch);
-  const span = epochs.length ? Math.min(...epochs) + " to " + Math.max(...epochs) : "none";
-  find("epochs").textContent = new Set(epochs).size === 1 ? epochs[0] : span;
-  find("shown").textContent = shown.length + " networks of " + new Set(shown.map(r => r.path)).size
-    + " runs";
-  find("points-title").textContent = name(value("yfield")) + " against " + name(value("xfield"));
-  find("courses-title").textContent = name(value("yfield")) + " against the epoch";
-  const data = {points: shown, courses: rows, margins};
-  for (const [id, view] of Object.entries(views)) {
-    for (const signal of ["xfield", "yfield", "colour"]) view.signal(signal, value(signal));
-    view.signal("log", find("log").checked);
-    view.data("rows", data[id]).runAsync().then(() => document.body.dataset.drawn = shown.length);
-  }
-}
-const how = {mode: "vega-lite", actions: false, renderer: "svg"};
-Promise.all(Object.entries(study.charts).map(([id, spec]) =>
-  vegaEmbed("#" + id, {...spec, datasets: {rows: []}}, how)
-    .then(result => [id, result.view])
-)).then(pairs => {
-  const views = Object.fromEntries(pairs);
-  for (const control of document.querySelectorAll("select, input"))
-    control.addEventListener("input", () => draw(views));
-  const wanted = new URLSearchParams(location.hash.slice(1));
-  for (const [id, text] of wanted)
-    if (find(id)) find(id).type === "checkbox" ? find(id).checked = true : find(id).value = text;
-  draw(views);
-});
 """
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -92,36 +50,54 @@ PAGE = """<!DOCTYPE html>
 <style>{style}</style>
 <h1>Explore the study</h1>
 <p>{title}</p>
+<details id="menu" open>
+<summary id="chosen">Choose what is shown</summary>
 <div class="controls">
-<label>experiment <select id="experiment"></select></label>
+<label class="experiment">experiment <select id="experiment"></select></label>
 <label>x axis <select id="xfield"></select></label>
 <label>y axis <select id="yfield"></select></label>
 <label>colour <select id="colour"></select></label>
+<label>panels <select id="panels"></select></label>
 <label>replicate <select id="replicate"></select></label>
-<label>runs whose path has <input id="words" placeholder="wd=0.001 init=0.9"></label>
-<label>log axes <input id="log" type="checkbox"></label>
+<label>only paths that have <input id="words" placeholder="wd=0.001 init=0.9|init=1.3"></label>
 <label>snapshot <input id="snapshot" type="range" min="0"></label>
+<label>log axes <input id="log" type="checkbox"></label>
 </div>
-<p><span id="shown"></span>, epoch <span id="epochs"></span></p>
+</details>
+<p><span id="shown">The charts need JavaScript.</span>
+<span class="take"><a id="link" href="#">Link to this view</a>
+<button id="csv" type="button">CSV</button></span></p>
+<div id="legend"></div>
 <h2 id="points-title"></h2>
-<p>A point is a replicate of a run at the snapshot; hover for the run, the path of its files.</p>
-<div id="points" class="chart"></div>
+<p>Squares: medians over the replicates of a run. Faint dots: the replicates.</p>
+<div id="points" class="charts"></div>
 <h2 id="courses-title"></h2>
-<p>A curve is a replicate of a run, at its snapshots.</p>
-<div id="courses" class="chart"></div>
+<p>Thick: medians over the replicates of a run, at its snapshots. Faint: the replicates.</p>
+<div id="courses" class="charts"></div>
 <h2>Distribution of the margins</h2>
 <p>Share of the training samples below a margin, at the snapshot, in a run's first replicate.</p>
-<div id="margins" class="chart"></div>
-<script id="study" type="application/json">{study}</script>
-<script>{scripts}</script>
-<script>{script}</script>
+<div id="margins" class="charts"></div>
+<script id="study" type="text/plain">{study}</script>
+<script id="scripts" type="text/plain">{scripts}</script>
+<script>(() => {{{script}}})();</script>
 </html>
 """
 
 
+def packed(text: str) -> str:
+    """A text compressed, in letters that no HTML takes for its own; the same text gives the same.
+
+    The page unpacks it with the browser's own gzip.
+    """
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
 def page(title: str, scripts: str, **study: Any) -> str:
     """The page; `study` is what its script reads, `scripts` are Vega, Vega-Lite and Vega-Embed."""
-    # No text of the user's may end the element that holds it.
-    data = json.dumps(study, separators=(",", ":")).replace("<", "\\u003c")
-    parts = {"style": STYLE, "title": escape(title), "study": data, "script": SCRIPT}
-    return PAGE.format(**parts, scripts=scripts)
+    return PAGE.format(
+        style=STYLE,
+        title=escape(title),
+        study=packed(json.dumps(study, separators=(",", ":"), allow_nan=False)),
+        scripts=packed(scripts),
+        script=CHARTS + SCRIPT,
+    )

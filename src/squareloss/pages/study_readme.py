@@ -1,6 +1,5 @@
-"""The page beside a study's results: of what they are made, and where what lies."""
+"""The page beside a study's results: what was found, of what they are made, and where what lies."""
 
-import json
 import os
 import platform
 import subprocess
@@ -16,6 +15,12 @@ PACKAGES = ("torch", "numpy", "pandas", "scipy", "snakemake")
 PAGE = """\
 # Results of the study `{study}`
 
+**{verdicts}**
+
+[Every statement with its verdict](claims/claims.html),
+[all runs, to look around in](explore.html), [all figures in one report](report.html). `make demo`
+makes the report, and of another study `snakemake ... --report {results}/{study}/report.html`.
+
 {made_from}
 
 {origin} Python {python}, {packages}. Each `runs/.../run.json` says with what its run was trained.
@@ -29,6 +34,7 @@ PAGE = """\
 | `aggregate/layers/<name>.parquet` | the same for each layer |
 | `metrics/<table>/recipe=.../block=<b>.parquet` | the measurements of each run |
 | `runs/.../run.json`, `snapshots.safetensors` | what was run on what; the weights |
+| [`config.json`](config.json) | the config, all its overlays merged |
 | `croissant.json` | the tables of `metrics/` for programs that read Croissant |
 
 `docs/tables.md` of the repository explains every column and has examples that read them.
@@ -36,12 +42,6 @@ PAGE = """\
 | figure | what it shows |
 |---|---|
 {figures}
-
-## Config
-
-```json
-{config}
-```
 """
 
 
@@ -87,7 +87,12 @@ def _top(module: Path) -> Path:
     return next((folder for folder in folders if (folder / ".git").exists()), folders[0])
 
 
-def page(config: dict[str, Any], made_from: str) -> str:
+def counted(claims: str) -> str:
+    """How many statements have which verdict: the last line of claims.txt."""
+    return claims.strip().rpartition("\n")[2]
+
+
+def page(config: dict[str, Any], made_from: str, verdicts: str) -> str:
     """The page as Markdown, for the whole config of a study."""
     modules = catalog.figures()
     figures = [
@@ -96,10 +101,11 @@ def page(config: dict[str, Any], made_from: str) -> str:
     ]
     return PAGE.format(
         study=config["study"],
+        results=config.get("results", "results"),
         made_from=made_from,
+        verdicts=verdicts,
         origin=origin(Path(__file__)),
         python=platform.python_version(),
         packages=", ".join(f"{name} {version(name)}" for name in PACKAGES),
         figures="\n".join(figures),
-        config=json.dumps(config, indent=1, sort_keys=True),
     )

@@ -3,6 +3,7 @@
 Every check raises `UserError`, one line that names the key and what is allowed.
 """
 
+import difflib
 import importlib
 import itertools
 import math
@@ -190,7 +191,11 @@ def _check_sizes(key: str, sizes: tuple[int, ...], dataset_name: str, study: Stu
 def check_choice(key: str, value: str, allowed: list[str]) -> None:
     """Raise `UserError` unless a key's value is among those allowed."""
     if value not in allowed:
-        raise UserError(f"config: {key}: {value!r} does not exist; allowed: {', '.join(allowed)}")
+        close = difflib.get_close_matches(str(value), allowed, n=3)
+        hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+        raise UserError(
+            f"config: {key}: {value!r} does not exist; {hint}allowed: {', '.join(allowed)}"
+        )
 
 
 def check_folder(folder: str) -> None:

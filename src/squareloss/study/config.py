@@ -161,7 +161,7 @@ class Study(Strict):
     training_rate: Annotated[float, Field(ge=1, allow_inf_nan=False), NUMBER] = Field(
         1e13, description="FLOP/s a training job is taken to reach: sets time limits on clusters"
     )
-    figures: tuple[Name, ...] = Field(
+    figures: Annotated[tuple[Name, ...], BeforeValidator(_as_list)] = Field(
         min_length=1, description="modules of squareloss.figures to draw"
     )
     datasets: dict[Name, Dataset] = Field(min_length=1, description="by name")
