@@ -32,7 +32,7 @@ def test_files_beside_the_workflow_are_no_libraries(copy):
     assert not (copy / "ran").exists()
 
 
-@pytest.mark.parametrize("stage", ["cost", "figures"])  # a module, and a package
+@pytest.mark.parametrize("stage", ["study.cost", "figures"])  # a module, and a package
 def test_files_in_the_folder_are_no_libraries_of_a_stage(tmp_path, stage):
     shadows(tmp_path)
     command = [sys.executable, "-m", f"squareloss.{stage}", "--help"]

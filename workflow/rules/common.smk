@@ -45,7 +45,7 @@ if os.environ.get("PATH", "").split(os.pathsep)[0] != PYTHON:
 # an importing workflow may want theirs; our own jobs never do, see squareloss/__init__.py.
 if workflow.modifier.is_main_snakefile():
     os.environ.update(PYTHONSAFEPATH="1")
-    os.environ.pop("PYTHONOPTIMIZE", None)  # altair, for one, reads docstrings when it is imported
+    os.environ.pop("PYTHONOPTIMIZE", None)  # some libraries read docstrings when they are imported
 
 
 # A plan of thousands of jobs is millions of small objects that stay. Looking for garbage among them
