@@ -42,7 +42,7 @@ def panel(ax: Axes, last: pd.DataFrame, order: list[str], column: str) -> None:
         ax.plot(groups.median(), y, "o", ms=5, mfc=face, color=colour, label=label)
         for some, shade in ((rows[good], colour), (rows[~good], style.GREY)):
             places = [order.index(name) + shift for name in some["recipe_name"]]
-            ax.plot(some[column], places, ".", ms=3, color=shade)
+            ax.plot(some[column], places, ".", ms=4.5, color=shade)
     for below in range(1, len(order)):
         ax.axhline(below - 0.5, color="0.85", lw=0.6)
 
