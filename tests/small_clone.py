@@ -103,5 +103,5 @@ def contents(folder):
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in Path(folder).rglob("*")
-        if path.is_file() and path.name != "taking.lock"
+        if path.is_file()
     }

@@ -312,7 +312,8 @@ def test_nothing_but_parts_of_the_study_is_unpacked(copy, study, clone):
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    change(copy, lambda manifest: manifest["runs"][run].update(sha256=digest))
+    size = path.stat().st_size
+    change(copy, lambda manifest: manifest["runs"][run].update(sha256=digest, size=size))
     fetching.fetch(str(copy), clone, study)
     assert not [name for name in contents(clone.parent) if "evil" in name]
     assert not Path("/tmp/evil").exists()

@@ -12,6 +12,7 @@ import pytest
 from browser import CHROMIUM, driven
 
 from squareloss.pages import explorer as explore
+from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.runs import read_runs
 
 RESULTS = Path("results/tiny")
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.workflow
 
 def tables(finished):
     paths = (finished / RESULTS / "aggregate").glob("figure*.parquet")
-    return {path.stem: read_runs(path) for path in paths}
+    return {path.stem: read_runs(path, AGGREGATE) for path in paths}
 
 
 def test_every_snapshot_of_every_run_is_there_once_with_its_experiments(finished):

@@ -457,15 +457,16 @@ def test_the_size_in_the_list_is_compared(published, tmp_path, size):
 
 def test_of_two_that_take_runs_the_second_waits(clones, published):
     (clones.target / ".snakemake").mkdir()
-    with (clones.target / merging.LOCK).open("w", encoding="utf-8") as other:
-        lock(other, wait=False)
-        for command in (
-            lambda: merging.merge(clones),
-            lambda: fetching.fetch(str(published), clones.target, TINY),
-            lambda: prune.prune(TINY, clones.target, {}),
-        ):
-            with pytest.raises(UserError, match="another job takes runs into this clone"):
-                command()
+    other = os.open(clones.target / ".snakemake", os.O_RDONLY)
+    lock(other, wait=False)
+    for command in (
+        lambda: merging.merge(clones),
+        lambda: fetching.fetch(str(published), clones.target, TINY),
+        lambda: prune.prune(TINY, clones.target, {}),
+    ):
+        with pytest.raises(UserError, match="another job takes runs into this clone"):
+            command()
+    os.close(other)
     assert merging.merge(clones) == []
 
 

@@ -123,8 +123,8 @@ def checksum(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def lock(file: IO[str], wait: bool) -> None:
-    """Lock an open file until it is closed or the process ends.
+def lock(file: IO[str] | int, wait: bool, name: object = "") -> None:
+    """Lock an open file, or a folder by its descriptor, until it is closed or the process ends.
 
     Raises `BlockingIOError` if another process holds the lock, unless told to `wait`. A lock is a
     safeguard: on a file system that has none, one line on stderr says so and nothing is locked.
@@ -135,7 +135,7 @@ def lock(file: IO[str], wait: bool) -> None:
         if error.errno not in NO_LOCKS:
             raise
         print(
-            f"warning: {file.name} cannot be locked ({error.strerror}): nothing keeps two jobs "
-            "from the same work here",
+            f"warning: {name or getattr(file, 'name', file)} cannot be locked ({error.strerror}): "
+            "nothing keeps two jobs from the same work here",
             file=sys.stderr,
         )

@@ -15,6 +15,7 @@ together (and Snakemake would train them again).
 import argparse
 import errno
 import filecmp
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -33,7 +34,6 @@ from squareloss.study.paths import part as part_of
 from squareloss.study.paths import plain
 from squareloss.tables.metrics import METRICS
 
-LOCK = ".snakemake/taking.lock"
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}  # of the target, whoever raises it
 TRAINING = {"run.json", "history"}  # without these a run is not finished
 EXTRACTED = {table.name for table in METRICS}  # with these it needs no weights any more
@@ -198,16 +198,19 @@ def only_one(target: Path) -> Iterator[None]:
 
     Raises `UserError` if another is at it.
     """
-    path = target / LOCK
-    path.parent.mkdir(exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    folder = target / ".snakemake"
+    folder.mkdir(exist_ok=True)
+    number = os.open(folder, os.O_RDONLY)
+    try:
         try:
-            lock(file, wait=False)
+            lock(number, wait=False, name=folder)
         except BlockingIOError:
             raise UserError(
-                f"{path}: another job takes runs into this clone; wait for it"
+                f"{target}: another job takes runs into this clone; wait for it"
             ) from None
         yield
+    finally:
+        os.close(number)
 
 
 def check(clones: Clones) -> None:
