@@ -15,6 +15,7 @@ What can be asked for, of tables below `results/reference/<study>/`:
   more), or the single value.
 - `runs STUDY/FIGURE COLUMN ...`: a table with a row a run, each cell an `interval`.
 - `hits STUDY/FIGURE`: which of the paper's statements each reading meets, in bold.
+- `printed STUDY/FIGURE RECIPE`: every number that the paper prints, beside ours of a recipe.
 - `claim STUDY CLAIM`: what was measured of a claim, of `claims/claims.parquet`.
 - `verdicts STUDY TABLE ...`: a table of the verdicts that rest on these tables of measurements.
 - `counts STUDY`: how many statements and checks have which verdict.
@@ -34,6 +35,7 @@ from squareloss.claims.statistics import median_interval
 from squareloss.errors import UserError, run_stage
 from squareloss.figures.reading_statements import HITS, readings
 from squareloss.files import whole
+from squareloss.pages import printed_numbers
 from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.readable import markdown_table, number
 from squareloss.tables.runs import RUN, last_epoch, read_runs
@@ -115,6 +117,14 @@ def hits(results: Path, place: str) -> str:
     return f"\n\n{markdown_table(head, [*rows, [f'met, of {len(HITS)}', '', *met]])}\n"
 
 
+def printed(results: Path, place: str, recipe: str) -> str:
+    """The paper's numbers beside those of a recipe's runs."""
+    table = ends(results, place, "rho_convolutions")
+    if recipe not in set(table["recipe_name"]):
+        raise UserError(f"no recipe {recipe}")
+    return f"\n\n{printed_numbers.printed(table, recipe)}\n"
+
+
 def claims(results: Path, study: str) -> pd.DataFrame:
     """The table of claims of a study."""
     return pd.read_parquet(results / study / "claims" / "claims.parquet")
@@ -156,6 +166,7 @@ QUERIES: dict[str, Callable[..., str]] = {
     "interval": interval,
     "runs": runs,
     "hits": hits,
+    "printed": printed,
     "claim": claim,
     "verdicts": verdicts,
     "counts": summary,

@@ -25,7 +25,8 @@ answered by one line that names the key. Editors that know JSON Schema complete 
 | `readings.yaml` | readings of what the paper leaves open, beside its numbers |
 | `precision.yaml` | the precisions of training, compared |
 | `precision-gpu.yaml` | and on a GPU, with tf32 |
-| `paper-one.yaml` | Figures 3 and 8 at the paper's size, and what that changes: one replicate |
+| `paper-one.yaml` | Figures 3, 5, 8, 10 at the paper's size, and what that changes: one replicate |
+| `paper-readings.yaml` | a hundred epochs of other readings at the paper's size: one replicate |
 """
 # Where a model's keys stand, and a heading.
 PLACES = {
