@@ -83,7 +83,7 @@ docs: .venv/installed ## renew what is generated: docs/tables.md, docs/claims.md
 	python -m squareloss.claims.document > docs/claims.md
 	python -m squareloss.study.schema > config/schema.json
 	python -m squareloss.study.document > config/README.md
-	python -m squareloss.pages.document_numbers *.md docs/*.md
+	python -m squareloss.figures.document_numbers *.md docs/*.md
 
 lock: ## renew the lock files from the bounds in pyproject.toml
 	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -o envs/installer.txt -

@@ -176,7 +176,8 @@ print(document.document())
 STAGES = [
     "train.__main__", "extract", "landscape", "small.__main__", "aggregate", "explore", "about",
     "claims.report", "figures.__main__", "data.prepare", "study.cost", "share.merge",
-    "share.archive", "share.fetch", "machine.doctor", "machine.benchmark", "pages.document_numbers",
+    "share.archive", "share.fetch", "machine.doctor", "machine.benchmark",
+    "figures.document_numbers",
 ]  # fmt: skip
 
 

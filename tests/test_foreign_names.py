@@ -19,7 +19,7 @@ from squareloss.share import snakemake_records as records
 from squareloss.share.check import TABLES
 from squareloss.source.code import digest_here
 from squareloss.spec import Point
-from squareloss.study.paths import RUN_TABLES, below, part, plain, point_path, run_and_block
+from squareloss.tables.paths import RUN_TABLES, below, part, plain, point_path, run_and_block
 
 RUN = RUNS[0]
 # Each is one change away from the name of a part.

@@ -7,8 +7,8 @@ from test_countings import DENSE, with_convolutions
 from test_figures import finals, runs
 
 from squareloss.errors import UserError
-from squareloss.pages.document_numbers import answer
-from squareloss.pages.printed_numbers import beside, parameters, printed, signed
+from squareloss.figures.document_numbers import answer
+from squareloss.figures.printed_numbers import beside, parameters, printed, signed
 from squareloss.tables.readable import number
 
 

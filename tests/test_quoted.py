@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from workflow_copy import ROOT
 
 from squareloss.errors import UserError
-from squareloss.pages import document_numbers as quoted
+from squareloss.figures import document_numbers as quoted
 from squareloss.tables.runs import RUN
 
 REFERENCE = ROOT / "results" / "reference"

@@ -9,7 +9,7 @@ import pytest
 from workflow_copy import blocks
 
 from squareloss.spec import Point
-from squareloss.study.paths import point_path
+from squareloss.tables.paths import point_path
 from squareloss.tables.runs import RUN
 
 EXAMPLES = blocks("README.md", "python")

@@ -15,8 +15,9 @@ from test_config import raw
 from squareloss.claims import SECTIONS
 from squareloss.source.code import SOURCE, files, skeleton
 from squareloss.spec import Recipe, RunSpec, canonical_json, stream
-from squareloss.study import paths, sweep
+from squareloss.study import sweep
 from squareloss.study.load import load
+from squareloss.tables import paths
 
 FINITE = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 

@@ -32,7 +32,8 @@ from squareloss.claims import SECTIONS
 from squareloss.source.code import code
 from squareloss.errors import UserError
 from squareloss.spec import canonical_json
-from squareloss.study import cost, drawn, paths, plan, sweep
+from squareloss.study import cost, drawn, plan, sweep
+from squareloss.tables import paths
 from squareloss.study.load import load
 from squareloss.study.files import refuse_duplicates
 

@@ -17,9 +17,9 @@ import vl_convert
 from squareloss.pages import explorer_page
 from squareloss.source import catalog
 from squareloss.spec import Point
-from squareloss.study.paths import point_path
 from squareloss.tables.margins import MARGINS
 from squareloss.tables.parts import read
+from squareloss.tables.paths import point_path
 from squareloss.tables.runs import RUN
 
 FIRST = "figure5"  # the experiment that the page opens on

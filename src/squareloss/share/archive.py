@@ -26,8 +26,8 @@ from squareloss.spec import RunSpec, Strict
 from squareloss.study import sweep
 from squareloss.study.config import Dataset, Study
 from squareloss.study.files import read
-from squareloss.study.paths import part as part_of
-from squareloss.study.paths import point_path, run_and_block
+from squareloss.tables.paths import part as part_of
+from squareloss.tables.paths import point_path, run_and_block
 
 MANIFEST = "archive.json"
 RECORD = ".record"  # follows a part's name; Snakemake's own names are limited by the file system

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from squareloss.errors import UserError
 from squareloss.share import snakemake_records as records
-from squareloss.study.paths import Part, part
 from squareloss.tables.history import HISTORY
 from squareloss.tables.landscape import LANDSCAPE
 from squareloss.tables.metrics import METRICS
 from squareloss.tables.parts import read
+from squareloss.tables.paths import Part, part
 from squareloss.train import record
 
 WEIGHTS = "snapshots.safetensors"

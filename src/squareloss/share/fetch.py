@@ -31,8 +31,8 @@ from squareloss.share.limited import reason as reason_of
 from squareloss.spec import RunSpec, canonical_json
 from squareloss.study.config import Study
 from squareloss.study.files import read
-from squareloss.study.paths import part
 from squareloss.study.sweep import data_specs
+from squareloss.tables.paths import part
 
 STAGING = "fetch-"  # how the folders begin, below .snakemake, that files are unpacked in
 SHOWN = 6  # differences in a message

@@ -30,9 +30,9 @@ from squareloss.files import checksum, discard_partial, lock, whole
 from squareloss.share import snakemake_records as records
 from squareloss.share.check import WEIGHTS, Asked, refuse_damaged
 from squareloss.source.code import digest_here
-from squareloss.study.paths import part as part_of
-from squareloss.study.paths import plain
 from squareloss.tables.metrics import METRICS
+from squareloss.tables.paths import part as part_of
+from squareloss.tables.paths import plain
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}  # of the target, whoever raises it
 TRAINING = {"run.json", "history"}  # without these a run is not finished

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from squareloss.study import sweep
 from squareloss.study.config import Study
-from squareloss.study.paths import RUN_FILES, part, point_path
+from squareloss.tables.paths import RUN_FILES, part, point_path
 
 
 def folder(study: Study) -> str:

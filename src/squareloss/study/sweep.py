@@ -13,7 +13,7 @@ import pandas as pd
 
 from squareloss.spec import DataSpec, Point, RunSpec
 from squareloss.study.config import Study
-from squareloss.study.paths import POINT_KEYS, path_value
+from squareloss.tables.paths import POINT_KEYS, path_value
 
 
 def points_of(study: Study, experiment: str) -> list[Point]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from squareloss.errors import UserError, first_line
-from squareloss.study import paths as names
+from squareloss.tables import paths as names
 from squareloss.tables.plain import PlainTable
 from squareloss.tables.schema import IDENTITY, Table
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from squareloss.errors import UserError
 from squareloss.files import checksum
 from squareloss.spec import RunSpec
-from squareloss.study import paths
+from squareloss.tables import paths
 
 
 class Record(BaseModel):

@@ -1,6 +1,6 @@
 """Numbers in documents, renewed from the committed tables.
 
-    python -m squareloss.pages.document_numbers [--results results/reference] DOCUMENT.md ...
+    python -m squareloss.figures.document_numbers [--results results/reference] DOCUMENT.md ...
 
 A document names what a number is in comments, which readers do not see; what stands between them is
 renewed, and everything else is left alone:
@@ -33,9 +33,9 @@ from squareloss import arguments
 from squareloss.claims.report import MARKS, claimed, control, counts, measured
 from squareloss.claims.statistics import median_interval
 from squareloss.errors import UserError, run_stage
+from squareloss.figures import printed_numbers
 from squareloss.figures.reading_statements import HITS, readings
 from squareloss.files import whole
-from squareloss.pages import printed_numbers
 from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.readable import markdown_table, number
 from squareloss.tables.runs import RUN, last_epoch, read_runs
