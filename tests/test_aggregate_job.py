@@ -5,7 +5,7 @@ import json
 import pandas as pd
 from test_joins import KEYS, SETTINGS, Tables
 
-from squareloss.measure import join as aggregate
+from squareloss import aggregate
 from squareloss.measure.join import write
 from squareloss.tables.bounds import BOUNDS
 from squareloss.tables.collapse import COLLAPSE

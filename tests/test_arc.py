@@ -8,8 +8,8 @@ import pytest
 import safetensors.torch
 import torch
 
+from squareloss import landscape
 from squareloss.data.split import write_split
-from squareloss.measure import arc as landscape
 from squareloss.measure.arc import slerp
 from squareloss.train import snapshots
 from squareloss.train.job import prepare
@@ -38,17 +38,19 @@ def drawn(tmp_path, split, make_spec, monkeypatch):
     files = {name: tmp_path / name for name in ("run", "snapshots", "data", "output")}
 
     def made(missing=()):
-        kept = {
-            snapshots.key(r, 3, name): tensor
+        kept = {  # earlier networks are others: rho_top is twice what it is in the end
+            snapshots.key(r, epoch, name): tensor * (2 if epoch < 3 and name == "rho_top" else 1)
             for r, replicate in replicates.items()
-            if r not in missing
+            for epoch in spec.recipe.snapshot_epochs()
+            if epoch < 3 or r not in missing
             for name, tensor in snapshots.tensors_of(
                 replicate.model.network(), torch.zeros(3), torch.zeros(3)
             ).items()
         }
         safetensors.torch.save_file(kept, files["snapshots"])
-        record = json.dumps({"spec": spec.model_dump(mode="json")})
-        files["run"].write_text(record, encoding="utf-8")
+        diverged_at = {str(r): 3 if r in missing else None for r in replicates}
+        record = {"spec": spec.model_dump(mode="json"), "diverged_at": diverged_at}
+        files["run"].write_text(json.dumps(record), encoding="utf-8")
         write_split(files["data"], split)
         options = [word for name, path in files.items() for word in (f"--{name}", str(path))]
         monkeypatch.setattr("sys.argv", ["landscape", *options])

@@ -3,7 +3,9 @@
 import ast
 import json
 import os
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -131,7 +133,7 @@ def test_it_tells_what_was_edited_after_a_result(package, monkeypatch, capsys):
     assert [line.split(maxsplit=1)[1] for line in lines] == [
         "edited squareloss/rate.py",
         "squareloss/step.py",
-        "squareloss/train/job.py",
+        "squareloss/train.py",
     ]
     assert last == code("train")
 
@@ -143,3 +145,16 @@ def test_an_empty_field_that_a_later_python_adds_changes_nothing(package, monkey
     monkeypatch.setattr(ast.FunctionDef, "later", [], raising=False)
     assert "later=[]" in ast.dump(ast.parse(source))
     assert skeleton(source) == before
+
+
+def test_code_of_before_that_gives_the_same_results_keeps_its_name():
+    """Of the stages that take hours: their rules ask for these labels."""
+    rules = "".join(
+        path.read_text("utf-8")
+        for path in (Path(__file__).parents[1] / "workflow" / "rules").glob("*.smk")
+    )
+    asked = set(re.findall(r'\bcode\("(\w+)"', rules))
+    for today, earlier in json.loads(subject.SAME.read_text("utf-8")).items():
+        stage = re.match(r"code of ([\w.]+)", today)[1]
+        assert stage in asked | {"data.prepare"}
+        assert re.fullmatch(r"code of [\w., ]+: [0-9a-f]{8}", earlier)

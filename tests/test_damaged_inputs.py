@@ -16,12 +16,12 @@ import pytest
 import safetensors.numpy
 from small_clone import RUNS, STUDY, TINY, small_clone
 
+import squareloss.aggregate
 import squareloss.claims.report
+import squareloss.explore
+import squareloss.extract
 import squareloss.figures.__main__
-import squareloss.measure.arc
-import squareloss.measure.extraction
-import squareloss.measure.join
-import squareloss.pages.explorer
+import squareloss.landscape
 from squareloss import errors
 from squareloss.data.split import write_split
 from squareloss.errors import UserError, run_stage
@@ -157,9 +157,9 @@ def aggregate_options(study, name="figure5"):
 
 def test_undamaged_parts_go_through_every_stage(study, monkeypatch):
     """Without this, the tests below would hold for jobs that refuse everything."""
-    assert job(squareloss.measure.join, monkeypatch, aggregate_options(study)) is None
+    assert job(squareloss.aggregate, monkeypatch, aggregate_options(study)) is None
     for module, options, output in (
-        (squareloss.pages.explorer, explore_options(study), "explore.html"),
+        (squareloss.explore, explore_options(study), "explore.html"),
         (squareloss.claims.report, claims_options(study), "claims.parquet"),
     ):
         assert job(module, monkeypatch, options) is None, module
@@ -171,7 +171,7 @@ def test_undamaged_parts_go_through_every_stage(study, monkeypatch):
 def test_aggregating_refuses(study, monkeypatch, table, how):
     path = part(study, table)
     PARTS[how](path)
-    refused(job(squareloss.measure.join, monkeypatch, aggregate_options(study)), str(path))
+    refused(job(squareloss.aggregate, monkeypatch, aggregate_options(study)), str(path))
     assert not (study / "aggregate").exists()
 
 
@@ -181,7 +181,7 @@ def test_aggregating_refuses_tables_of_other_snapshots(study, monkeypatch, table
     """All replicates lack an epoch, or the last one is away: only the other tables know of it."""
     path = part(study, table)
     rewrite(lambda t: t.filter(pa.compute.not_equal(t[lacking], 1)))(path)
-    line = job(squareloss.measure.join, monkeypatch, aggregate_options(study))
+    line = job(squareloss.aggregate, monkeypatch, aggregate_options(study))
     refused(line, table)
     assert not (study / "aggregate").exists()
 
@@ -206,9 +206,9 @@ def claims_options(study):
 
 @pytest.mark.parametrize("how", PARTS)
 def test_the_page_to_explore_refuses_margins(study, monkeypatch, how):
-    assert job(squareloss.measure.join, monkeypatch, aggregate_options(study)) is None
+    assert job(squareloss.aggregate, monkeypatch, aggregate_options(study)) is None
     PARTS[how](part(study, "margins"))
-    line = job(squareloss.pages.explorer, monkeypatch, explore_options(study))
+    line = job(squareloss.explore, monkeypatch, explore_options(study))
     refused(line, str(part(study, "margins")))
     assert not (study / "explore.html").exists()
 
@@ -222,7 +222,7 @@ TABLES = [name for name in TABLES if not name.startswith(("another", "a replicat
 @pytest.mark.parametrize("reader", ["explore", "claims", "claims of layers", "figure"])
 def test_readers_of_aggregates_refuse(study, monkeypatch, reader, how):
     options = aggregate_options(study)
-    assert job(squareloss.measure.join, monkeypatch, options) is None
+    assert job(squareloss.aggregate, monkeypatch, options) is None
     path = options["output-layers" if "layers" in reader else "output"]
     PARTS[how](path)
     if reader == "figure":
@@ -232,7 +232,7 @@ def test_readers_of_aggregates_refuse(study, monkeypatch, reader, how):
             run_stage(squareloss.figures.__main__.main)
         line = end.value.code
     elif reader == "explore":
-        line = job(squareloss.pages.explorer, monkeypatch, explore_options(study))
+        line = job(squareloss.explore, monkeypatch, explore_options(study))
     else:
         line = job(squareloss.claims.report, monkeypatch, claims_options(study))
     refused(line, str(path))
@@ -241,7 +241,7 @@ def test_readers_of_aggregates_refuse(study, monkeypatch, reader, how):
 @pytest.mark.parametrize("how", ["missing", "cut", "rows twice", "another run", "no rows"])
 def test_a_figure_refuses_margins(study, monkeypatch, how):
     options = aggregate_options(study, "figure5")
-    assert job(squareloss.measure.join, monkeypatch, options) is None
+    assert job(squareloss.aggregate, monkeypatch, options) is None
     PARTS[how](part(study, "margins"))
     words = ["figures", "figure8", "--table", options["output"], "--margins"]
     words += [part(study, "margins", run) for run in RUNS] + ["--results", study]
@@ -365,11 +365,11 @@ TRAINED = {
     ),
 }
 STAGES = {
-    squareloss.measure.extraction: {
+    squareloss.extract: {
         "delta": 0.05,
         **{n: n for n in ("margins", "collapse", "layers", "bounds")},
     },
-    squareloss.measure.arc: {"output": "landscape"},
+    squareloss.landscape: {"output": "landscape"},
 }
 
 

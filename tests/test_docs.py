@@ -61,7 +61,7 @@ def test_the_first_lines_of_the_readme_draw_and_read_a_figure(finished, tmp_path
         )
         assert done.returncode == 0, done.stderr
     assert figure.exists()
-    assert "weight_decay" in done.stdout
+    assert "recipe_name" in done.stdout
 
 
 def test_three_libraries_read_the_same(finished):

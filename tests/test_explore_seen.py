@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from browser import CHROMIUM, driven
 
-from squareloss.figures import reading_statements
+from squareloss.figures import countings
 from squareloss.pages import explorer
+from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.runs import RUN, last_epoch, read_runs
 
 REFERENCE = Path(__file__).parents[1] / "results/reference"
@@ -65,7 +66,7 @@ def tables():
     """Committed aggregates; a column that is newer than they are has no values."""
     found = {}
     for name in EXPERIMENTS:
-        table = read_runs(REFERENCE / f"long/aggregate/{name}.parquet")
+        table = read_runs(REFERENCE / f"long/aggregate/{name}.parquet", AGGREGATE)
         found[name] = table.assign(nc3_collapsed=np.nan)
     return found
 
@@ -77,7 +78,11 @@ def page(tmp_path_factory):
     with tarfile.open(REFERENCE / f"archive/long/{POINT}/block=0.tar.xz") as archive:
         archive.extract(name, folder, filter="data")
     path = folder / "explore.html"
-    text = explorer.page(tables(), folder / "results/long/metrics/margins", "16 replicates")
+    quantiles = explorer.quantiles
+    with pytest.MonkeyPatch.context() as patch:
+        # The job has the margins of every run; here lie those of one.
+        patch.setattr(explorer, "quantiles", lambda margins, _: quantiles(margins, [POINT]))
+        text = explorer.page(tables(), folder / "results/long/metrics/margins", "16 replicates")
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -227,7 +232,7 @@ def test_within_a_report_the_charts_are_seen(page, tmp_path):
 
 def test_the_papers_values_are_those_of_the_figures():
     paper = explorer.PAPER
-    assert paper["rho"] == [reading_statements.RHO]
-    assert paper["inverse_rho"] == [1 / reading_statements.RHO]
-    assert tuple(paper["mean_margin"]) == reading_statements.MARGINS
-    assert paper["margin_sd"] == [reading_statements.SPREAD]
+    assert paper["rho"] == [countings.RHO]
+    assert paper["inverse_rho"] == [1 / countings.RHO]
+    assert tuple(paper["mean_margin"]) == countings.MARGINS
+    assert paper["margin_sd"] == [countings.SPREAD]

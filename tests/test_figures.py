@@ -46,7 +46,7 @@ from squareloss.figures import (
 )
 from squareloss.small.problems import flow_rows
 from squareloss.source import catalog
-from squareloss.tables.aggregate import BOUND_COLUMNS, LAYER_COLUMNS, SPREAD
+from squareloss.tables.aggregate import AGGREGATE, BOUND_COLUMNS, LAYER_COLUMNS, SPREAD
 from squareloss.tables.collapse import COLLAPSE
 from squareloss.tables.history import HISTORY
 from squareloss.tables.runs import read_runs
@@ -857,7 +857,7 @@ def test_readings_stand_beside_the_papers_statements():
 
 def test_what_the_readings_axes_say_is_apart():
     table = ROOT / "results/reference/readings/aggregate/figure_readings.parquet"
-    figure = figure_readings.draw(read_runs(table))
+    figure = figure_readings.draw(read_runs(table, AGGREGATE))
     figure.draw_without_rendering()
     for ax in figure.axes:
         shown = [text for text in ax.get_xticklabels() if text.get_text()]
@@ -1000,9 +1000,8 @@ def test_sizes_are_drawn_and_tabulated_by_width_and_images():
     assert "Median" not in words(figure)  # of one replicate
     names = [text.get_text() for text in figure.axes[3].get_legend().get_texts()]
     assert names == [figure_size.name(width, decay) for width in (1, 0.25) for decay in (1e-3, 0)]
-    rho, _, margin, _, spread = figure.axes[:5]
-    assert [rho.lines[0].get_ydata()[0], spread.lines[0].get_ydata()[0]] == [500, 1e-4]
-    assert [line.get_ydata()[0] for line in margin.lines[:2]] == [0.002, 0.005]
+    # What the paper prints stands at the convolutions' rho, which this table lacks.
+    assert not [line for ax in figure.axes for line in ax.lines if line.get_linestyle() == ":"]
 
     made = figure_size.tabulate(table)
     assert len(made.numbers) == len(made.text) - 1 == 8

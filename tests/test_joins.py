@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from squareloss.errors import UserError
 from squareloss.measure.join import aggregate, averages
 from squareloss.spec import Recipe
 from squareloss.tables.aggregate import AGGREGATE, AVERAGED, TRAINED
@@ -136,20 +137,12 @@ def test_rows_are_in_the_order_of_their_runs_replicates_and_epochs(tables):
     assert joined["epoch"].tolist() == [next(epochs) for _ in range(len(joined))]
 
 
-@pytest.mark.parametrize("name", ["collapse", "layers", "bounds"])
-def test_a_replicate_that_one_table_lacks_keeps_what_the_others_have(tables, name):
-    whole = tables.joined()
+@pytest.mark.parametrize("name", ["history", "collapse", "layers", "bounds"])
+def test_a_replicate_that_one_table_lacks_is_refused(tables, name):
     parts = {n: getattr(tables, n) for n in ("history", "collapse", "layers", "bounds")}
     parts[name] = parts[name][parts[name]["replicate"] != 1]
-    joined = aggregate(SETTINGS, **parts)
-    of = {"collapse": [c.name for c in COLLAPSE.columns], "layers": AVERAGED, "bounds": BOUNDS}
-    of = {key: list(columns) for key, columns in of.items()}
-    of["bounds"] += ["max_norm", "ramp_loss", "delta"]
-    lost = joined["replicate"] == 1
-    assert joined.loc[lost, of.pop(name)].isna().all(axis=None)
-    for columns in of.values():
-        pd.testing.assert_frame_equal(joined[columns], whole[columns])
-    pd.testing.assert_frame_equal(joined[~lost], whole[~lost])
+    with pytest.raises(UserError, match="other runs, replicates or epochs than each other"):
+        aggregate(SETTINGS, **parts)
 
 
 @pytest.mark.parametrize("name", ["history", "collapse"])

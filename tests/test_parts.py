@@ -6,6 +6,7 @@ import json
 import tarfile
 
 import pytest
+from small_clone import write_run
 from snakemake.persistence import MetadataRecord
 from snakemake.persistence.file import FilePersistence
 from workflow_copy import ROOT
@@ -13,6 +14,7 @@ from workflow_copy import ROOT
 from squareloss.errors import UserError
 from squareloss.share import archive, fetch, merge
 from squareloss.share import snakemake_records as records
+from squareloss.source.code import code
 from squareloss.spec import canonical_json
 from squareloss.study.files import read
 from squareloss.study.sweep import data_specs, split_path
@@ -30,28 +32,30 @@ def study():
 
 def names(run, weights=True, tables=TABLES):
     """The parts of a run, as the rules name them."""
-    files = ["run.json", "history", *(["snapshots.safetensors"] if weights else [])]
-    return [f"{STUDY}/runs/{run}/{file}" for file in files] + [
-        f"{STUDY}/metrics/{table}/{run}.parquet" for table in tables
-    ]
+    trained = [f"{STUDY}/runs/{run}/run.json", f"{STUDY}/metrics/history/{run}.parquet"]
+    if weights:
+        trained.append(f"{STUDY}/runs/{run}/snapshots.safetensors")
+    return trained + [f"{STUDY}/metrics/{table}/{run}.parquet" for table in tables]
 
 
-def write(clone, part, record, content=None):
-    """A part that holds its own name, or `content`, and its record."""
-    path = clone / part
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(part if content is None else content, encoding="utf-8")
-    FilePersistence(path=clone / ".snakemake")._write_record(part, record)
+def record(clone, part, made):
+    """Replace the record of a part."""
+    FilePersistence(path=clone / ".snakemake")._write_record(part, made)
 
 
-def recorded(rule, checksums=None, **parameters):
-    """What Snakemake records of a job with these parameters."""
+def label(rule, spec):
+    """What the code of a rule is called for a run."""
+    return code(rule, *spec.recipe.modules())
+
+
+def recorded(rule, of_code, checksums=None, **parameters):
+    """What Snakemake records of a job with this code and these parameters."""
     given = " ".join(f"--{name} '{value}'" for name, value in parameters.items())
     return MetadataRecord(
         rule=rule,
         code=f"python -m squareloss.{rule}",
         shellcmd=f"python -m squareloss.{rule} {given}",
-        params=[repr(value) for value in parameters.values()],
+        params=sorted(repr(value) for value in (of_code, *parameters.values())),
         input_checksums=checksums or {},
         record_format_version=records.FORMAT,
         incomplete=False,
@@ -67,13 +71,12 @@ def trained(clone, study, runs=None, delta=0.05, data=None):
     """Make a clone in which runs of the study have been trained and measured."""
     for run, spec in archive.jobs(study).items():
         if runs is None or run in runs:
-            checksums = {split_of(study, spec): data} if data else {}
-            for part in names(run):
-                if "/runs/" in part:
-                    record = recorded("train", checksums, spec=canonical_json(spec))
-                else:
-                    record = recorded("extract", delta=delta)
-                write(clone, part, record)
+            write_run(clone, run, spec, study.model_copy(update={"delta": delta}))
+            if data:
+                checksums = {split_of(study, spec): data}
+                made = label("train", spec), checksums
+                for part in names(run)[:3]:
+                    record(clone, part, recorded("train", *made, spec=canonical_json(spec)))
     return clone
 
 
@@ -102,15 +105,18 @@ def test_a_run_is_finished_with_its_weights_or_with_all_that_is_measured(clones,
         (clones.source / names(run)[2]).unlink()
     (clones.source / f"{STUDY}/metrics/layers/{bare}.parquet").unlink()
     records.record_path(clones.source, f"{STUDY}/metrics/bounds/{unread}.parquet").unlink()
-    write(clones.source, f"{STUDY}/figures/figure3.png", recorded("figure"))
+    figure = f"{STUDY}/figures/figure3.png"
+    (clones.source / figure).parent.mkdir()
+    (clones.source / figure).touch()
+    record(clones.source, figure, recorded("figure", "code of figures.figure3: 12ab"))
     found = merge.finished_runs(clones.source)
     assert found == {STUDY: {whole: sorted(names(whole)), light: sorted(names(light, False))}}
 
 
-@pytest.mark.parametrize("lost", ["run.json", "history"])
+@pytest.mark.parametrize("lost", [0, 1], ids=["run.json", "history"])
 def test_a_run_without_its_record_of_training_is_not_finished(clones, study, lost):
     first, *others = archive.jobs(study)
-    (clones.source / f"{STUDY}/runs/{first}/{lost}").unlink()
+    (clones.source / names(first)[lost]).unlink()
     assert set(merge.finished_runs(clones.source)[STUDY]) == set(others)
 
 
@@ -135,11 +141,12 @@ def test_what_is_taken_comes_with_its_records_and_without_marks(clones, study, c
     assert merge.merge(clones) == []
     assert contents(clones.target) == contents(clones.source)
     assert not marker.exists()
-    megabytes = sum(len(name) for name in names(first)) / 1e6
+    sizes = [(clones.source / name).stat().st_size for name in names(first)]
+    megabytes = sum(sizes) / 1e6
     assert f"took {first}: 7 files, {megabytes:.1f} MB" in capsys.readouterr().out
     assert merge.take(clones, names(first)) == 0
     (clones.target / names(first)[1]).unlink()
-    assert merge.take(clones, names(first)) == len(names(first)[1])
+    assert merge.take(clones, names(first)) == sizes[1]
 
 
 SPLIT = "x/data/split.safetensors"
@@ -177,8 +184,8 @@ def test_settings_are_those_that_all_runs_share(study):
     assert found["recipes.cnn6.epochs"] == 2
     assert merge._settings_of("checkpoint", "a/path") == {}
     assert merge._settings_of("delta", 0.05) == {"delta": 0.05}
-    of_code = merge._settings_of("?", "code of train, networks.cnn6: 12ab")
-    assert of_code == {"code of train, networks.cnn6": "12ab"}
+    of_code = merge._settings_of("?", "code of train, model.networks.cnn6: 12ab")
+    assert of_code == {"code of train, model.networks.cnn6": "12ab"}
 
 
 def test_what_is_no_clone_or_this_one_or_at_work_is_refused(clones, tmp_path):
@@ -196,11 +203,12 @@ def test_what_is_no_clone_or_this_one_or_at_work_is_refused(clones, tmp_path):
 
 
 def test_a_record_that_cannot_be_relied_on_is_none(tmp_path):
-    good = recorded("train", {"x": "sha256:1"}, delta=0.05)
-    write(tmp_path, "a", good)
+    of_code = "code of train: 12ab"
+    record(tmp_path, "a", recorded("train", of_code, {"x": "sha256:1"}, delta=0.05))
     found = records.read(tmp_path, "a")
     assert (found.rule, found.command) == ("train", "python -m squareloss.train")
-    assert (found.parameters, found.checksums) == ({"delta": 0.05}, {"x": "sha256:1"})
+    assert found.parameters == {"delta": 0.05, of_code: of_code}
+    assert found.checksums == {"x": "sha256:1"}
     path = records.record_path(tmp_path, "a")
     text = json.loads(path.read_text(encoding="utf-8"))
     for change in ({"incomplete": True}, {"record_format_version": records.FORMAT - 1}):
@@ -230,9 +238,9 @@ def test_an_archive_lists_its_files_and_holds_their_parts(packed, clones, study)
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             held = {member.name: tar.extractfile(member).read() for member in tar}
         for part in one.parts:
-            assert held.pop(part).decode() == part
-            record = records.record_path(clones.source, part).read_bytes()
-            assert held.pop(part + archive.RECORD) == record
+            assert held.pop(part) == (clones.source / part).read_bytes()
+            of_part = records.record_path(clones.source, part).read_bytes()
+            assert held.pop(part + archive.RECORD) == of_part
         assert not held
 
 
@@ -358,8 +366,8 @@ def test_a_part_of_a_study_without_weights_needs_its_data(clones, study, tmp_pat
         ({"sha256": "0" * 64}, "is damaged"),
         ({"parts": ["results/tiny/../../run.json"]}, "do not belong below"),
         ({"parts": ["results/other/run.json"]}, "do not belong below"),
-        ({"parts": ["results/tiny/runs/x/run.json"]}, "lacks results/tiny/runs/x/run.json"),
-        ({"file": "nowhere.tar.xz"}, "nowhere.tar.xz could not be read"),
+        ({"parts": ["results/tiny/runs/x/run.json"]}, "do not belong below"),
+        ({"file": "nowhere.tar.xz"}, "in 'nowhere.tar.xz'; it must be recipe="),
     ],
 )
 def test_a_damaged_archive_is_refused(packed, clones, study, change, words):
@@ -369,6 +377,21 @@ def test_a_damaged_archive_is_refused(packed, clones, study, change, words):
     manifest["runs"][first] |= change
     path.write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(UserError, match=words):
+        fetch.fetch(str(packed), clones.target, study)
+    assert contents(clones.target) == {}
+
+
+def test_what_an_archive_lacks_is_named(packed, clones, study):
+    first, *_ = archive.jobs(study)
+    path = packed / archive.MANIFEST
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    [lacked] = names(first, False, ["landscape"])[2:]
+    manifest["runs"][first]["parts"].append(lacked)
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(UserError, match=f"lacks {lacked}"):
+        fetch.fetch(str(packed), clones.target, study)
+    (packed / archive.file_of(first)).unlink()
+    with pytest.raises(UserError, match=r"block=0.tar.xz could not be read"):
         fetch.fetch(str(packed), clones.target, study)
     assert contents(clones.target) == {}
 

@@ -15,6 +15,8 @@ from squareloss.figures import document_numbers as quoted
 from squareloss.tables.runs import RUN
 
 REFERENCE = ROOT / "results" / "reference"
+# Numbers of the types that a table of runs has.
+SETTINGS = dict.fromkeys(RUN, 1.0) | {"n_train": 1, "batch_size": 1}
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -27,7 +29,7 @@ def results(tmp_path_factory):
         (study / name).mkdir(parents=True)
     rows = []
     for init, replicate, epoch in np.ndindex(2, 8, 2):
-        run = dict.fromkeys(RUN, 1.0) | {"recipe_name": "cnn6", "init_scale": 0.9 + init}
+        run = SETTINGS | {"recipe_name": "cnn6", "init_scale": 0.9 + init}
         measures = {"rho": 100.0 * replicate + 7 * init + epoch, "train_error": 0.1 * (1 - epoch)}
         measures["nc1"] = np.nan if replicate == 3 else 1e-3 * replicate
         rows.append(run | {"replicate": replicate, "epoch": epoch} | measures)
@@ -79,7 +81,7 @@ def test_a_row_a_run(results):
 def test_a_column_a_reading_and_bold_what_it_meets(tmp_path):
     rows = []
     for recipe, decay, init, replicate in np.ndindex(2, 2, 3, 2):
-        run = dict.fromkeys(RUN, 1.0) | {"recipe_name": "ab"[recipe], "weight_decay": 1e-3 * decay}
+        run = SETTINGS | {"recipe_name": "ab"[recipe], "weight_decay": 1e-3 * decay}
         run |= {"init_scale": (0.9, 1, 1.3)[init], "replicate": replicate, "epoch": 5}
         ends = {"rho": 450.0 if recipe == 0 else 45.0, "mu": 1 / 450, "mean_margin": 0.0021}
         ends |= {"margin_sd": 1e-4 * decay, "train_error": 0.0, "test_error": 0.1 * init}

@@ -5,7 +5,8 @@ from itertools import product
 import pytest
 from test_config import raw
 
-from squareloss.study import config, sweep
+from squareloss.study import sweep
+from squareloss.study.load import load
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def study():
         {"n_train": [200, 300], "weight_decay": [0.001]},
     ]
     changes = {"figures": ["figure6"], "replicates": 4, "block_size": 2, "threads": 3}
-    return config.load(text | changes)
+    return load(text | changes)
 
 
 def test_a_point_of_two_grids_is_one_run(study):

@@ -56,7 +56,7 @@ def test_what_has_no_kernel_is_refused(make_spec, changes, message):
         both(make_spec(replicates=(0,), **changes), 17)
 
 
-def images(side, channels, count=24):
+def images(side, channels, count):
     """A split of random images, that two replicates label in their own way."""
     rng = np.random.default_rng(0)
     labels = np.arange(count) % 2
@@ -75,7 +75,7 @@ def images(side, channels, count=24):
 
 def both(spec, side, channels=1, tile=TILE):
     """The replicates of the plain step, and the same ones stacked."""
-    data = load_data(spec, images(side, channels), DEVICE)
+    data = load_data(spec, images(side, channels, spec.point.n_train), DEVICE)
     settings = replace(Settings.of(DEVICE), streams=False, recorded=False)
     plain = [Replicate(spec, data, r, settings) for r in spec.replicates]
     products, layers = ("forward", "input gradient", "weight gradient"), range(12)

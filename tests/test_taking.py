@@ -3,7 +3,17 @@
 from contextlib import contextmanager
 
 import pytest
-from test_parts import STUDY, contents, names, recorded, split_of, study, trained, write  # noqa: F401
+from test_parts import (  # noqa: F401
+    STUDY,
+    contents,
+    label,
+    names,
+    record,
+    recorded,
+    split_of,
+    study,
+    trained,
+)
 
 from squareloss.errors import UserError
 from squareloss.share import archive, fetch, merge
@@ -55,10 +65,9 @@ def test_results_without_records_get_them(clones, study):  # noqa: F811
 
 def test_what_was_made_in_two_ways_there_is_refused(clones, study):  # noqa: F811
     """Some of the source's measurements are as the target's, and others are not."""
-    *_, last = archive.jobs(study)
-    for part in names(last):
-        if "/metrics/" in part:
-            write(clones.source, part, recorded("extract", delta=0.1))
+    *_, (last, spec) = archive.jobs(study).items()
+    for part in names(last)[3:]:
+        record(clones.source, part, recorded("extract", label("extract", spec), delta=0.1))
     [line] = merge.merge(clones)
     assert "delta is 0.1 there and 0.05 here" in line
 
@@ -67,9 +76,10 @@ def test_data_that_are_prepared_here_are_compared(clones, study):  # noqa: F811
     """Though no run of the target has read them yet."""
     *_, (run, spec) = archive.jobs(study).items()
     split = split_of(study, spec)
-    made = recorded("train", {split: "sha256:0"}, spec=canonical_json(spec))
+    of_code = label("train", spec)
+    made = recorded("train", of_code, {split: "sha256:0"}, spec=canonical_json(spec))
     for part in names(run)[:3]:
-        write(clones.source, part, made)
+        record(clones.source, part, made)
     assert merge.differences(clones, "tiny", names(run)) == []
     (clones.target / split).parent.mkdir(parents=True)
     (clones.target / split).write_text("other images", encoding="utf-8")
@@ -79,9 +89,9 @@ def test_data_that_are_prepared_here_are_compared(clones, study):  # noqa: F811
 
 def test_code_here_is_compared(clones, study):  # noqa: F811
     *_, (run, spec) = archive.jobs(study).items()
-    made = recorded("train", code="code of train: 00000000", spec=canonical_json(spec))
+    made = recorded("train", "code of train: 00000000", spec=canonical_json(spec))
     for part in names(run)[:3]:
-        write(clones.source, part, made)
+        record(clones.source, part, made)
     [line] = merge.merge(clones)
     assert "code of train is 00000000 there and " in line
 

@@ -367,7 +367,7 @@ def test_an_arc_without_its_ends_is_missing_and_figure2_says_so(tmp_path, split,
     files["output"] = "landscape.parquet"
     options = [word for name in files for word in (f"--{name}", str(tmp_path / files[name]))]
     draw = ["figure2", "--results", tmp_path, "--landscape", tmp_path / "landscape.parquet"]
-    for words in (["squareloss.measure.arc", *options], ["squareloss.figures", *draw]):
+    for words in (["squareloss.landscape", *options], ["squareloss.figures", *draw]):
         done = forked.run(["-m", *words])
         assert done.returncode == 0, done.stderr
     assert pd.read_parquet(tmp_path / "landscape.parquet")["mu"].isna().all()

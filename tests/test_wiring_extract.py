@@ -5,6 +5,7 @@ replicates train on labels of their own, and begin at number 2; labels are noisy
 other ones, and fewer; some networks err; one rho_top is negative.
 """
 
+import json
 import signal
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -18,6 +19,7 @@ import safetensors.torch
 
 from squareloss import extract, landscape
 from squareloss.data.split import Split, write_split
+from squareloss.files import checksum
 from squareloss.measure.metrics import data_subspace, layerwise
 from squareloss.model import network as networks_module
 from squareloss.spec import canonical_json
@@ -220,6 +222,9 @@ def block(request, tmp_path_factory, make_spec):
         # Training can leave a negative top scalar; here the last network of the last replicate's.
         kept[f"3/{spec.recipe.epochs}/rho_top"] *= -1
         safetensors.torch.save_file(kept, files["snapshots"])
+        record = json.loads(files["run"].read_text(encoding="utf-8"))
+        record["sha256"]["snapshots"] = checksum(files["snapshots"])
+        files["run"].write_text(json.dumps(record), encoding="utf-8")
         tables = {table.name: folder / f"{table.name}.parquet" for table in extract.METRICS}
         call(monkeypatch, extract, delta=DELTA, **files, **tables)
         if spec.recipe.normalization != "bn":

@@ -16,7 +16,7 @@ rule train:
         # no result depends on how often training saves where it stands.
         checkpoint_minutes=str(STUDY.checkpoint_minutes),
     params:
-        code=lambda wildcards: code("train.__main__", *recipe(wildcards).modules()),
+        code=lambda wildcards: code("train", *recipe(wildcards).modules()),
         spec=run_spec,
         checkpoint=lambda wildcards, output: checkpoint(output.run),
     # With `exec` the shell becomes the training, so that a signal to the job reaches it.
