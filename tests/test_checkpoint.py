@@ -250,7 +250,7 @@ def test_a_full_disk_is_one_line_and_earlier_results_stay(job):
     program = (
         "import resource\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
-        "from squareloss.errors import run_stage; from squareloss.train.job import main\n"
+        "from squareloss.errors import run_stage; from squareloss.train.__main__ import main\n"
         "run_stage(main)"
     )
     done = run(folder, spec, program=("-c", program))

@@ -9,6 +9,7 @@ import pytest
 from workflow_copy import blocks
 
 from squareloss.spec import Point
+from squareloss.study import files, plan
 from squareloss.tables.paths import point_path
 from squareloss.tables.runs import RUN
 
@@ -48,6 +49,11 @@ def rows(point, number):
         }
 
 
+def metrics(table):
+    """The parts of a table."""
+    return sorted(map(str, Path("results/demo/metrics", table).rglob("*.parquet")))
+
+
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """A study in the layout of results/demo: two recipes, eight runs. The table of all rows."""
@@ -61,6 +67,9 @@ def study(tmp_path, monkeypatch):
             path.parent.mkdir(parents=True)
             part.to_parquet(path)
     whole = pd.concat(tables, ignore_index=True)
+    # These runs are those that the config asks for.
+    monkeypatch.setattr(files, "read", lambda paths: paths)
+    monkeypatch.setattr(plan, "parts", lambda _, table: [*metrics(table)])
     path = Path("results/demo/aggregate/figure5.parquet")
     path.parent.mkdir(parents=True)
     whole.to_parquet(path)

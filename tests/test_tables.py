@@ -228,7 +228,7 @@ def test_the_job_writes_both_tables(to_join, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "squareloss.measure.join",
+        "squareloss.aggregate",
         "--recipes",
         json.dumps(RECIPES),
     ]
