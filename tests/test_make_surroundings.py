@@ -303,7 +303,7 @@ esac
     [
         ("WARNING: Retrying after connection broken by NewConnectionError", True),
         ("ERROR: Could not find a version that satisfies the requirement uv==1", True),
-        ("error: Failed to fetch: https://pypi.org/simple/uv/", True),
+        ("error: Failed to fetch: https://index.invalid/uv/", True),
         ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", True),
         ("ERROR: Can not perform a '--user' install. User site-packages are not visible", False),
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left", False),
