@@ -73,5 +73,5 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         # `align_ylabels` would put them at a place that varies from one process to another.
         ax.yaxis.set_label_coords(-0.2, 0.5)
     replicates = style.replicates(table, "weight_decay", "init_scale")
-    style.foot(figure, made_from, replicates, style.LOG_AXES, note)
+    style.foot(figure, made_from, replicates, note)
     return figure

@@ -54,7 +54,6 @@ LATEX = str.maketrans(
         "±": r"$\pm$",
     }
 )
-LOG_AXES = ""
 FEW = 4  # replicates, of fewer of which quartiles would say nothing: they are drawn themselves
 
 
