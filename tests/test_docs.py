@@ -118,7 +118,10 @@ def test_each_example_of_extending_is_planned(extended, study):
 
 @pytest.mark.workflow
 def test_the_examples_of_extending_run(extended):
-    """All in one study: they add to each other, but for its name and its list of figures."""
+    """All in one study: they add to each other, but for its name and its list of figures.
+
+    The column of the example, measured of layers whose norms are frozen, lies between two other norms.
+    """
     figures = sorted(set(EXAMPLES.values()))
     (extended / "all.yaml").write_text(json.dumps({"study": "my-all", "figures": figures}))
     overlays = ("tiny.yaml", *(f"config/{study}.yaml" for study in EXAMPLES), "all.yaml")
@@ -133,12 +136,7 @@ def test_the_examples_of_extending_run(extended):
         recipe = json.loads(path.read_text())["spec"]["recipe"]
         assert (recipe["dataset"], recipe["network"]) == ("digits", "cnn2")
         assert recipe["normalization"] == "projected"
-
-
-@pytest.mark.workflow
-def test_the_column_of_extending_is_measured(extended):
-    """After the study of all examples. With norms frozen, it lies between two other norms."""
-    parts = [*(extended / "results" / "my-all" / "metrics" / "layers").rglob("*.parquet")]
+    parts = [*(results / "metrics" / "layers").rglob("*.parquet")]
     assert parts
     for path in parts:
         table = pd.read_parquet(path, partitioning=None)
