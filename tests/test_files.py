@@ -1,5 +1,6 @@
 """Outputs appear whole or not at all, and what a killed process leaves harms nobody."""
 
+import ast
 import errno
 import fcntl
 import hashlib
@@ -11,6 +12,7 @@ import threading
 
 import pandas as pd
 import pytest
+from workflow_copy import ROOT
 
 from squareloss import files
 from squareloss.errors import UserError
@@ -198,3 +200,22 @@ def test_a_checksum_is_of_all_bytes(tmp_path):
     content = bytes(range(256)) * 5000
     path.write_bytes(content)
     assert files.checksum(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_text_files_of_the_package_are_utf8_whatever_the_locale():
+    # Ruff's PLW1514 sees only the paths whose type it can tell.
+    found = 0
+    for path in (ROOT / "src").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call):
+                continue
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            if getattr(getattr(call.func, "value", None), "id", "") == "tarfile":
+                continue  # archives hold bytes
+            words = [value.value for value in call.args if isinstance(value, ast.Constant)]
+            binary = any(isinstance(word, str) and "b" in word for word in words)
+            if name in ("read_text", "write_text") or (name == "open" and words and not binary):
+                found += 1
+                keywords = [keyword.arg for keyword in call.keywords]
+                assert "encoding" in keywords, f"{path}:{call.lineno}"
+    assert found > 5

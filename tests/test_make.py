@@ -1,6 +1,5 @@
 """The Makefile: installation from an index of the site's own, and what it refuses."""
 
-import ast
 import hashlib
 import io
 import os
@@ -318,25 +317,3 @@ def test_reference_keeps_a_study(clone):
     assert make(clone, "reference", "STUDY=long").returncode == 0
     kept = [p for p in (clone / "results/reference/long").rglob("*") if p.is_file()]
     assert sorted(path.name for path in kept) == ["a.png", "c.md"]
-
-
-# Text files
-
-
-def test_text_files_of_the_package_are_utf8_whatever_the_locale():
-    # Ruff's PLW1514 sees only the paths whose type it can tell.
-    found = 0
-    for path in (ROOT / "src").rglob("*.py"):
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(call, ast.Call):
-                continue
-            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-            if getattr(getattr(call.func, "value", None), "id", "") == "tarfile":
-                continue  # archives hold bytes
-            words = [value.value for value in call.args if isinstance(value, ast.Constant)]
-            binary = any(isinstance(word, str) and "b" in word for word in words)
-            if name in ("read_text", "write_text") or (name == "open" and words and not binary):
-                found += 1
-                keywords = [keyword.arg for keyword in call.keywords]
-                assert "encoding" in keywords, f"{path}:{call.lineno}"
-    assert found > 5

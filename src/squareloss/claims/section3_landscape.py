@@ -48,12 +48,11 @@ def claim_of_settled(
     test: str = "every",
     premise: str = AT_CRITICAL,
     against: str = "",
-    beside: tuple[str, ...] = (),
     **rest: Any,
 ) -> None:
-    """The claim that a column of `settled` lies on one side; `against` is its control.
+    """The claim that a column of `settled` lies on one side; the column `against` is its control.
 
-    `beside` are claims whose values are told in its row.
+    `rest` are further fields of `Claim`.
     """
 
     def measured(settled: pd.DataFrame) -> pd.Series:
@@ -63,7 +62,6 @@ def claim_of_settled(
         return meeting(settled, premise)[against]
 
     rest |= {"controlled": controlled} if against else {}
-    rest |= {"beside": beside}
     claim(name, place, statement, quantity=quantity, test=test, premise=premise, **rest)(measured)
 
 

@@ -1,6 +1,6 @@
 """What sweeps cost that grow: planning and running 100 to 10,000 runs, beside Snakemake by itself.
 
-    python tests/slurm/scale.py [--plan 100 1000 10000] [--run 100 1000] [--cluster 20]
+    python tests/scaling/run.py [--plan 100 1000 10000] [--run 100 1000] [--cluster 20]
 
 Planned is the whole study. Run is its training, in a copy of the repository whose stages make empty
 files. "Snakemake alone" is a Snakefile of as many jobs, each of which makes one empty file.
@@ -19,7 +19,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "slurm")]
 from cluster import Cluster, missing
 from workflow_copy import ROOT, SNAKEMAKE, copy_repository
 
