@@ -120,7 +120,7 @@ def test_each_example_of_extending_is_planned(extended, study):
 def test_the_examples_of_extending_run(extended):
     """All in one study: they add to each other, but for its name and its list of figures.
 
-    The column of the example, measured of layers whose norms are frozen, lies between two other norms.
+    The norm in the example of a column lies between two other norms, of layers that are frozen.
     """
     figures = sorted(set(EXAMPLES.values()))
     (extended / "all.yaml").write_text(json.dumps({"study": "my-all", "figures": figures}))
