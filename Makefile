@@ -30,7 +30,7 @@ export PYTHONSAFEPATH := 1
 unexport BASH_ENV CDPATH ENV GLOBIGNORE IFS POSIXLY_CORRECT
 unexport PYTHONHOME PYTHONINSPECT PYTHONOPTIMIZE PYTHONWARNINGS
 
-.PHONY: help demo report test mutants test-slurm bench doctor lint docs lock merge archive fetch-results reference prune clean
+.PHONY: help demo report test mutants test-slurm bench doctor lint docs site lock merge archive fetch-results reference prune clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
@@ -85,9 +85,16 @@ docs: .venv/installed ## renew what is generated: docs/tables.md, docs/claims.md
 	python -m squareloss.study.document > config/README.md
 	python -m squareloss.figures.document_numbers *.md docs/*.md
 
+site: .venv/installed ## docs/ as a site with search and an API, site/index.html
+	python envs/uv_as_pip.py uv pip install --quiet --python "$$(command -v python)" --require-hashes -r envs/site.txt
+	sphinx-build --quiet --fail-on-warning --keep-going --doctree-dir build/site docs site
+	@printf '%-10s %s\n' Site: "$$PWD/site/index.html"
+
 lock: ## renew the lock files from the bounds in pyproject.toml
 	echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -o envs/installer.txt -
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev -o envs/lock.txt pyproject.toml envs/build.in
+	python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["site"], sep="\n")' | \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --constraints envs/lock.txt -o envs/site.txt -
 
 merge: .venv/installed ## take what another clone has trained: make merge FROM=../other
 	python -m squareloss.share.merge --source="$$FROM"
