@@ -24,6 +24,7 @@ from squareloss.errors import UserError
 
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMNS = ("label", "fine_label")
+MAX_LABEL = np.iinfo(np.int64).max  # a larger one would come out negative
 FORMATS = (
     "PNG",
     "JPEG",
@@ -146,9 +147,9 @@ def _images(path: Path, table: Any) -> list[np.ndarray]:
 
 def _only(path: Path, table: Any, names: tuple[str, ...]) -> str:
     """Which one of the columns `names` a table has."""
-    there = [name for name in names if name in table.column_names]
+    there = [name for name in table.column_names if name in names]  # twice, where it is there twice
     if len(there) != 1:
-        has = f"both columns {' and '.join(there)}: keep one" if there else "no column "
+        has = f"the columns {' and '.join(there)}: keep one" if there else "no column "
         raise UserError(f"{path}: has {has}{'' if there else ' or '.join(names)}")
     return there[0]
 
@@ -174,7 +175,13 @@ def _labels(path: Path, table: Any) -> np.ndarray:
     column = table[name]
     if not pa.types.is_integer(column.type) or column.null_count or not len(column):
         raise UserError(f"{path}: column {name}: must be one integer an image, none empty")
-    return column.to_numpy().astype(np.int64)
+    labels = column.to_numpy()
+    for row in np.flatnonzero((labels < 0) | (labels > MAX_LABEL))[:1]:
+        raise UserError(
+            f"{path}: row {row}: {name} is {labels[row]}; must be from 0 to {MAX_LABEL}, so leave "
+            "out images without a label"
+        )
+    return labels.astype(np.int64)
 
 
 def _decode(path: Path, row: int, data: bytes | None) -> np.ndarray:
