@@ -5,7 +5,7 @@ define as_typed
 override $1 := $$(if $$(filter command,$$(origin $1)),$$(value $1))
 export $1
 endef
-$(foreach name,CONFIG FROM STUDY TO WEIGHTS,$(eval $(call as_typed,$(name))))
+$(foreach name,CONFIG FROM STUDY TO WEIGHTS YES,$(eval $(call as_typed,$(name))))
 # Two cores unless told otherwise: make demo CORES=8
 CORES ?= 2
 override CORES := $(value CORES)
@@ -100,15 +100,16 @@ merge: .venv/installed ## take what another clone has trained: make merge FROM=.
 	python -m squareloss.share.merge --source="$$FROM"
 
 archive: .venv/installed ## a study's finished runs as files to publish: make archive CONFIG=config/demo.yaml [TO=folder] [WEIGHTS=no]
-	@case "$$WEIGHTS" in ''|yes) set --;; no) set -- --without-weights;; \
+	@case "$$WEIGHTS" in ''|yes) set --;; no) set -- --weights=no;; \
 	  *) echo "WEIGHTS=$$WEIGHTS: must be yes or no" >&2; exit 1;; esac; \
 	python -m squareloss.share.archive --config config.yaml $${CONFIG:+"$$CONFIG"} $${TO:+--target="$$TO"} "$$@"
 
 fetch-results: .venv/installed ## take them instead of training: make fetch-results CONFIG=config/demo.yaml FROM=https://...
 	python -m squareloss.share.fetch --config config.yaml $${CONFIG:+"$$CONFIG"} --source="$$FROM"
 
-prune: .venv/installed ## remove trained runs that a config no longer asks for: make prune CONFIG=config/demo.yaml
-	python -m squareloss.share.prune --config config.yaml $${CONFIG:+"$$CONFIG"}
+prune: .venv/installed ## list trained runs that a config no longer asks for, ask, and remove them: make prune CONFIG=config/demo.yaml [YES=1]
+	@case "$$YES" in '') set --;; 1) set -- --yes;; *) echo "YES=$$YES: must be 1 or left out" >&2; exit 1;; esac; \
+	python -m squareloss.share.prune --config config.yaml $${CONFIG:+"$$CONFIG"} "$$@"
 
 # Only names that the config allows for a study: STUDY=../x would delete what lies elsewhere. One shell,
 # so that nothing (`make -i`) goes on to the removal past a refusal or a failed copy.

@@ -1,6 +1,7 @@
 """What a config no longer asks for is told and removed, and read by nobody; what it asks for and is
 deleted is made again."""
 
+import io
 import re
 import shutil
 import sys
@@ -89,18 +90,53 @@ def test_pruning_waits_while_snakemake_runs(clone):
         prune.prune(TINY, clone, {RUNS[0]: []})
 
 
-@pytest.mark.parametrize(("answer", "stays"), [("n", True), ("", True), ("y", False)])
-def test_in_a_terminal_pruning_asks(clone, monkeypatch, tmp_path, answer, stays):
+@pytest.fixture
+def fewer(clone, monkeypatch, tmp_path):
+    """The clone, in which a config of half the runs is to be pruned."""
     overlay = tmp_path / "fewer.yaml"
     text = Path(CONFIG[1]).read_text(encoding="utf-8")
     overlay.write_text(text.replace("[0.9, 1.3]", "[0.9]"), encoding="utf-8")
     monkeypatch.chdir(clone)
     monkeypatch.setattr(sys, "argv", ["prune", "--config", CONFIG[0], str(overlay)])
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda: answer)
+    return clone
+
+
+def kept(clone):
+    """Which of the two runs are there."""
+    return [(clone / STUDY / "runs" / run / "run.json").exists() for run in RUNS]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("answer", "stays"), [("n\n", True), ("\n", True), ("", True), ("y\n", False)]
+)
+def test_in_a_terminal_pruning_lists_and_asks(fewer, monkeypatch, capsys, answer, stays):
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
     prune.main()
-    assert (clone / STUDY / "runs" / RUNS[1] / "run.json").exists() == stays
-    assert (clone / STUDY / "runs" / RUNS[0] / "run.json").exists()
+    assert kept(fewer) == [True, stays]
+    said = capsys.readouterr().out
+    assert RUNS[1] in said
+    assert "fewer.yaml does not ask for" in said
+    assert "--config" in said
+
+
+@pytest.mark.parametrize("stdin", [io.StringIO("y\n"), None])
+def test_without_a_terminal_pruning_lists_and_removes_nothing_unasked(
+    fewer, monkeypatch, capsys, stdin
+):
+    before = contents(fewer)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(UserError, match="nothing was removed.*YES=1"):
+        prune.main()
+    assert RUNS[1] in capsys.readouterr().out
+    assert contents(fewer) == before
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--yes"])
+    prune.main()
+    assert kept(fewer) == [True, False]
 
 
 def test_the_page_to_explore_reads_the_runs_it_is_given(clone):

@@ -54,6 +54,12 @@ WRONG = [
     ],
     *[("machine.benchmark", [f"--repeats={value}"], repr(value)) for value in ("0", "-1", "x")],
     *[
+        ("machine.benchmark_step", [f"--replicates={value}"], repr(value))
+        for value in ("0", "-1", "x")
+    ],
+    ("source.code", ["nosuch"], "no module squareloss.nosuch"),
+    ("source.code", ["small", "--since", "nosuch"], "No such file or directory: 'nosuch'"),
+    *[
         ("machine.doctor", [f"--seconds={value}"], repr(value))
         for value in ("-1", "nan", "inf", "x")
     ],
@@ -176,8 +182,8 @@ print(document.document())
 STAGES = [
     "train.__main__", "extract", "landscape", "small.__main__", "aggregate", "explore", "about",
     "claims.report", "figures.__main__", "data.prepare", "study.cost", "share.merge",
-    "share.archive", "share.fetch", "machine.doctor", "machine.benchmark",
-    "figures.document_numbers",
+    "share.archive", "share.fetch", "share.prune", "machine.doctor", "machine.benchmark",
+    "machine.benchmark_step", "figures.document_numbers", "source.code",
 ]  # fmt: skip
 
 

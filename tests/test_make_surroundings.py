@@ -1,5 +1,6 @@
 """The Makefile and envs/install among hostile variables: typed, inherited, and of installers."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -62,6 +63,7 @@ TAKEN = {
     "merge": ["FROM"],
     "archive": ["CONFIG", "TO"],
     "fetch-results": ["CONFIG", "FROM"],
+    "prune": ["CONFIG"],
 }
 
 
@@ -83,6 +85,7 @@ def test_what_is_typed_arrives_as_it_was_typed_and_runs_nothing(installed, targe
         ("CORES", "cores"),
         ("STUDY", "reference"),
         ("WEIGHTS", "archive"),
+        ("YES", "prune"),
         ("PYTHON", ".venv/installed"),
     ],
 )
@@ -101,7 +104,41 @@ def test_what_is_typed_wrong_is_refused_and_runs_nothing(installed, name, target
 @pytest.mark.parametrize("typed", ["", "yes", "no"])
 def test_weights_are_left_out_only_if_that_is_said(installed, typed):
     [(arguments, _)] = called(make(installed, "archive", f"WEIGHTS={typed}"))
-    assert ("--without-weights" in arguments) == (typed == "no")
+    assert ("--weights=no" in arguments) == (typed == "no")
+
+
+@pytest.mark.parametrize(("typed", "said"), [("", False), ("1", True)])
+def test_pruning_is_agreed_to_only_by_one_word(installed, typed, said):
+    [(arguments, _)] = called(make(installed, "prune", f"YES={typed}"))
+    assert ("--yes" in arguments) == said
+
+
+class Parsed(Exception):
+    """A command has taken its arguments, and begins."""
+
+
+@pytest.mark.parametrize(
+    ("target", "begins", "words"),
+    [
+        ("doctor", "machine.doctor.read", ["CONFIG=a"]),
+        ("merge", "share.merge.merge", ["FROM=a"]),
+        ("archive", "share.archive.read", ["CONFIG=a", "TO=b", "WEIGHTS=no"]),
+        ("fetch-results", "share.fetch.read", ["CONFIG=a", "FROM=b"]),
+        ("prune", "share.prune.read", ["CONFIG=a", "YES=1"]),
+    ],
+)
+def test_commands_take_what_make_gives_them(installed, monkeypatch, target, begins, words):
+    [([_, module, *arguments], _)] = called(make(installed, target, *words))
+    function = f"squareloss.{begins}"
+    assert function.rpartition(".")[0] == module
+
+    def begin(*_):
+        raise Parsed
+
+    monkeypatch.setattr(function, begin)
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    with pytest.raises(Parsed):
+        importlib.import_module(module).main()
 
 
 def test_cores_of_twenty_digits_are_refused(installed):
@@ -114,12 +151,13 @@ def test_cores_of_twenty_digits_are_refused(installed):
 
 
 def test_variables_of_other_programs_are_no_arguments(installed):
-    others = dict.fromkeys(("CONFIG", "FROM", "TO", "STUDY"), "Release") | {"WEIGHTS": "no"}
+    others = dict.fromkeys(("CONFIG", "FROM", "TO", "STUDY"), "Release") | {"WEIGHTS": "no", "YES": "1"}
     for target, words in {
         "doctor": ["-m", "squareloss.machine.doctor", "--config", "config.yaml"],
         "merge": ["-m", "squareloss.share.merge", "--source="],
         "archive": ["-m", "squareloss.share.archive", "--config", "config.yaml"],
         "fetch-results": ["-m", "squareloss.share.fetch", "--config", "config.yaml", "--source="],
+        "prune": ["-m", "squareloss.share.prune", "--config", "config.yaml"],
     }.items():
         [(arguments, _)] = called(make(installed, target, **others))
         assert arguments == words

@@ -15,7 +15,6 @@ grow with every candidate, so that a machine may go before the end. Without a GP
 size, in Triton's interpreter: that tests the code, and its times are no speed.
 """
 
-import argparse
 import hashlib
 import json
 import multiprocessing
@@ -33,6 +32,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from squareloss.arguments import count, parser
 from squareloss.data.split import Split
 from squareloss.errors import UserError, run_stage
 from squareloss.files import whole
@@ -233,13 +233,13 @@ def in_a_process(*arguments: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Command line of the bench."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", default="results/benchmark-step", help="a folder")
-    parser.add_argument("--network", default="cnn6")
-    parser.add_argument("--replicates", type=int, default=10)
-    parser.add_argument("--only", nargs="+", default=list(CANDIDATES), choices=list(CANDIDATES))
-    parser.add_argument("--choices", help="choices.json of an earlier run on this kind of device")
-    args = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--output", default="results/benchmark-step", help="a folder")
+    options.add_argument("--network", default="cnn6")
+    options.add_argument("--replicates", type=count, default=10)
+    options.add_argument("--only", nargs="+", default=list(CANDIDATES), choices=list(CANDIDATES))
+    options.add_argument("--choices", help="choices.json of an earlier run on this kind of device")
+    args = options.parse_args()
     device = choose_device("auto")
     setting = Setting.of(device, args.network, args.replicates)
     if not setting.gpu:

@@ -9,7 +9,6 @@ Snakemake's record of each beside it; and `archive.json`, a `Manifest`. The same
 same bytes.
 """
 
-import argparse
 import tarfile
 from pathlib import Path
 from typing import Final, Literal
@@ -17,6 +16,7 @@ from typing import Final, Literal
 from pydantic import Field
 from tqdm import tqdm
 
+from squareloss.arguments import parser
 from squareloss.errors import UserError, run_stage
 from squareloss.files import STAGING, checksum, whole
 from squareloss.share import snakemake_records as records
@@ -150,13 +150,13 @@ def _earlier(folder: Path, study: Study) -> Manifest | None:
 
 def main() -> None:
     """Command line of `make archive`."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--config", nargs="+", required=True, help="config.yaml and its overlays")
-    parser.add_argument("--target", type=Path, help="folder; results/archive/<study> if left out")
-    parser.add_argument(
+    options = parser(__doc__)
+    options.add_argument("--config", nargs="+", required=True, help="config.yaml and its overlays")
+    options.add_argument("--target", type=Path, help="folder; results/archive/<study> if left out")
+    options.add_argument(
         "--weights", type=str.lower, choices=("yes", "no"), default="yes", help="pack the networks"
     )
-    arguments = parser.parse_args()
+    arguments = options.parse_args()
     study = read(arguments.config)
     folder = arguments.target or Path(study.results) / "archive" / study.study
     manifest = archive(study, Path(), folder, weights=arguments.weights == "yes")

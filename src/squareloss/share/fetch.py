@@ -8,7 +8,6 @@ asks for: the same settings, data and code. The others are named with the differ
 trains them as if there were no archive. What is here never changes.
 """
 
-import argparse
 import json
 import lzma
 import shutil
@@ -20,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from squareloss.arguments import parser
 from squareloss.errors import UserError, printable, run_stage
 from squareloss.files import checksum
 from squareloss.share import merge
@@ -254,10 +254,10 @@ def summary(differing: dict[str, set[str]]) -> list[str]:
 
 def main() -> None:
     """Command line of `make fetch-results`."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--config", nargs="+", required=True, help="config.yaml and its overlays")
-    parser.add_argument("--source", required=True, help="folder or address of the archive")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--config", nargs="+", required=True, help="config.yaml and its overlays")
+    options.add_argument("--source", required=True, help="folder or address of the archive")
+    arguments = options.parse_args()
     differing = fetch(arguments.source, Path(), read(arguments.config))
     for line in summary(differing):
         print(printable(line))

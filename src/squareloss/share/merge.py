@@ -12,7 +12,6 @@ whose config, code or data differ between the clones is refused, since its parts
 together (and Snakemake would train them again).
 """
 
-import argparse
 import errno
 import filecmp
 import os
@@ -25,6 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from squareloss.arguments import parser
 from squareloss.errors import UserError, printable, run_stage
 from squareloss.files import checksum, discard_partial, lock, whole
 from squareloss.share import snakemake_records as records
@@ -303,10 +303,10 @@ def _copy(source: Path, target: Path) -> None:
 
 def main() -> None:
     """Command line of `make merge`."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--source", required=True, type=Path, help="the other clone")
-    parser.add_argument("--target", default=".", type=Path, help="this clone")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--source", required=True, type=Path, help="the other clone")
+    options.add_argument("--target", default=".", type=Path, help="this clone")
+    arguments = options.parse_args()
     refused = merge(Clones(arguments.source, arguments.target))
     if refused:
         raise UserError(

@@ -3,15 +3,17 @@
     python -m squareloss.share.prune --config config.yaml config/demo.yaml
 
 Removed are parts of runs and blocks, in the folder of the config's study alone, each with
-Snakemake's record of it. Figures, tables and pages are made anew by the next `snakemake`.
+Snakemake's record of it. Figures, tables and pages are made anew by the next `snakemake`. Runs take
+hours, and only the config files say which are asked for, not what a command had after `--config`.
+So it lists the runs and asks first.
 """
 
-import argparse
 import contextlib
 import sys
 from pathlib import Path
 
-from squareloss.errors import run_stage
+from squareloss.arguments import parser
+from squareloss.errors import UserError, run_stage
 from squareloss.share import merge
 from squareloss.share import snakemake_records as records
 from squareloss.study import plan
@@ -37,21 +39,34 @@ def prune(study: Study, clone: Path, unasked: dict[str, list[str]]) -> None:
             print(f"{study.study}: removed {run}: {len(names)} files")
 
 
+def agreed(question: str) -> bool:
+    """Whether the user says yes. Raises `UserError` if there is no terminal to ask in."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UserError("nothing was removed: there is no terminal to ask in; YES=1 removes them")
+    print(f"{question} [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def main() -> None:
-    """Command line of `make prune`. In a terminal it asks first."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--config", nargs="+", required=True, help="config.yaml and its overlays")
-    study = read(parser.parse_args().config)
+    """Command line of `make prune`."""
+    options = parser(__doc__)
+    options.add_argument("--config", nargs="+", required=True, help="config.yaml and its overlays")
+    options.add_argument("--yes", action="store_true", help="remove without asking")
+    arguments = options.parse_args()
+    study = read(arguments.config)
     unasked = plan.unasked(study, Path())
     if not unasked:
         print(f"{plan.folder(study)}: nothing but what the config asks for")
         return
     print(*unasked, sep="\n")
-    if sys.stdin.isatty():
-        print(f"Remove the {sum(map(len, unasked.values()))} files of these runs? [y/N] ", end="")
-        if input().strip().lower() not in ("y", "yes"):
-            return
-    prune(study, Path(), unasked)
+    size = sum(Path(name).stat().st_size for names in unasked.values() for name in names)
+    print(
+        f"{plan.folder(study)}: {len(unasked)} runs and blocks, {size / 1e6:.1f} MB, that "
+        f"{' with '.join(arguments.config)} does not ask for. Values that a command had after "
+        "--config are in no file: runs that they asked for are listed, too."
+    )
+    if arguments.yes or agreed("Remove them?"):
+        prune(study, Path(), unasked)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,14 @@ followed within the package. Nothing is imported, so planning stays fast.
 answers "why does it train again?": it lists the files, and marks those edited since.
 """
 
-import argparse
 import ast
 import hashlib
 import json
 from functools import cache
 from pathlib import Path
+
+from squareloss.arguments import parser
+from squareloss.errors import run_stage
 
 SOURCE = Path(__file__).parents[2]
 SAME = Path(__file__).with_name("same_results.json")
@@ -141,10 +143,10 @@ def _text(node: object) -> str:
 
 def main() -> None:
     """List the files behind a stage; with a result, mark those that were edited after it."""
-    parser = argparse.ArgumentParser(description="the files that a stage depends on")
-    parser.add_argument("modules", nargs="+", help="e.g. train model.networks.cnn6")
-    parser.add_argument("--since", type=Path, help="a result, e.g. a run.json")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("modules", nargs="+", help="e.g. train model.networks.cnn6")
+    options.add_argument("--since", type=Path, help="a result, e.g. a run.json")
+    arguments = options.parse_args()
     made = arguments.since.stat().st_mtime if arguments.since else float("inf")
     for path in files(*arguments.modules):
         mark = "edited " if path.stat().st_mtime > made else ""
@@ -153,4 +155,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

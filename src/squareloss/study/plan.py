@@ -57,5 +57,5 @@ def notice(study: Study, clone: Path) -> str:
     return (
         f"{folder(study)}: {sum(map(len, found.values()))} files of {len(found)} runs and blocks "
         f"are not asked for by this config, e.g. {next(iter(found))}; `make prune CONFIG=...` "
-        "removes them"
+        "lists them and asks whether to remove them"
     )
