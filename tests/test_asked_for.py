@@ -130,7 +130,7 @@ def test_without_a_terminal_pruning_lists_and_removes_nothing_unasked(
 ):
     before = contents(fewer)
     monkeypatch.setattr(sys, "stdin", stdin)
-    with pytest.raises(UserError, match="nothing was removed.*YES=1"):
+    with pytest.raises(UserError, match=r"nothing was removed.*YES=1"):
         prune.main()
     assert RUNS[1] in capsys.readouterr().out
     assert contents(fewer) == before

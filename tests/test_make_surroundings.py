@@ -113,10 +113,6 @@ def test_pruning_is_agreed_to_only_by_one_word(installed, typed, said):
     assert ("--yes" in arguments) == said
 
 
-class Parsed(Exception):
-    """A command has taken its arguments, and begins."""
-
-
 @pytest.mark.parametrize(
     ("target", "begins", "words"),
     [
@@ -133,11 +129,11 @@ def test_commands_take_what_make_gives_them(installed, monkeypatch, target, begi
     assert function.rpartition(".")[0] == module
 
     def begin(*_):
-        raise Parsed
+        raise SystemExit("took its arguments")
 
     monkeypatch.setattr(function, begin)
     monkeypatch.setattr(sys, "argv", [module, *arguments])
-    with pytest.raises(Parsed):
+    with pytest.raises(SystemExit, match="took its arguments"):
         importlib.import_module(module).main()
 
 
@@ -151,7 +147,10 @@ def test_cores_of_twenty_digits_are_refused(installed):
 
 
 def test_variables_of_other_programs_are_no_arguments(installed):
-    others = dict.fromkeys(("CONFIG", "FROM", "TO", "STUDY"), "Release") | {"WEIGHTS": "no", "YES": "1"}
+    others = dict.fromkeys(("CONFIG", "FROM", "TO", "STUDY"), "Release") | {
+        "WEIGHTS": "no",
+        "YES": "1",
+    }
     for target, words in {
         "doctor": ["-m", "squareloss.machine.doctor", "--config", "config.yaml"],
         "merge": ["-m", "squareloss.share.merge", "--source="],
