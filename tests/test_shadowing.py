@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import workflow_copy
 from workflow_copy import copy_repository, snakemake
 
 # As an example of README that was saved under a library's name: it says that it ran, and fails.
@@ -42,6 +43,22 @@ def test_files_in_the_folder_are_no_libraries_of_a_stage(tmp_path, stage):
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_package_on_the_path_that_is_none_of_ours_is_told_in_a_line(tmp_path, monkeypatch):
+    """Broken packages that Snakemake itself imports end it before the workflow is read."""
+    copy_repository(tmp_path / "clone")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "pandas.py").write_text("VERSION = 1\n", encoding="utf-8")
+    found = f"{other}{os.pathsep}{tmp_path / 'clone' / 'src'}"
+    monkeypatch.setattr(workflow_copy, "environment", lambda _: os.environ | {"PYTHONPATH": found})
+    done = snakemake(tmp_path / "clone", "-n")
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("squareloss: error: AttributeError: module 'pandas' has no attribute")
+    assert line.endswith(f"in PYTHONPATH={found} not for {sys.executable}? unset PYTHONPATH")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_job_on_a_cluster_takes_no_module_from_the_folder(copy, monkeypatch):

@@ -26,16 +26,24 @@ except ImportError:
         f"squareloss: error: {sys.executable} has no package squareloss; in a clone of it, "
         f"{shlex.quote(sys.executable)} -m pip install ."
     )
-from squareloss.source import catalog
-from squareloss.study.checks import check_folder
-from squareloss.claims import SECTIONS
-from squareloss.source.code import code
-from squareloss.errors import UserError
-from squareloss.spec import canonical_json
-from squareloss.study import cost, drawn, plan, sweep
-from squareloss.tables import paths
-from squareloss.study.load import load
-from squareloss.study.files import refuse_duplicates
+try:
+    from squareloss.source import catalog
+    from squareloss.study.checks import check_folder
+    from squareloss.claims import SECTIONS
+    from squareloss.source.code import code
+    from squareloss.errors import UserError
+    from squareloss.spec import canonical_json
+    from squareloss.study import cost, drawn, plan, sweep
+    from squareloss.tables import paths
+    from squareloss.study.load import load
+    from squareloss.study.files import refuse_duplicates
+except Exception as error:  # a library of another Python's fails in ways of its own
+    if not os.environ.get("PYTHONPATH"):
+        raise
+    sys.exit(
+        f"squareloss: error: {type(error).__name__}: {str(error).partition(chr(10))[0]}: are packages "
+        f"in PYTHONPATH={os.environ['PYTHONPATH']} not for {sys.executable}? unset PYTHONPATH"
+    )
 
 # Jobs call `python`. This makes it the one that runs Snakemake, also where no environment is activated.
 # It is no `shell.prefix`: there is one of it for all rules, and an importing workflow may have its own.
