@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import module_from_spec, spec_from_file_location
@@ -211,6 +212,17 @@ def test_everything_comes_from_the_index_that_pip_is_told(clone, index):
     assert (clone / "calls").read_text(encoding="utf-8") == calls
     (clone / "envs" / "lock.txt").touch()
     assert make(clone, "-q", ".venv/installed").returncode == 1
+
+
+def test_lock_files_of_the_future_are_installed_once(clone, index):
+    """As a clock that was set back leaves them, or an archive from a machine that is ahead."""
+    future = time.time() + 1e6
+    os.utime(clone / "envs" / "installer.txt", (future + 5, future + 5))
+    os.utime(clone / "envs" / "lock.txt", (future, future))
+    assert make(clone, ".venv/installed", PIP_INDEX_URL=index.url).returncode == 0
+    assert make(clone, "-q", ".venv/installed").returncode == 0
+    subprocess.run([clone / "envs" / "install"], env=environment(clone), check=True)
+    assert len((clone / "calls").read_text(encoding="utf-8").splitlines()) == 2  # lock, package
 
 
 def test_two_at_once_install_once(clone, index):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 
 import pytest
@@ -79,6 +80,28 @@ def test_a_job_that_slurm_does_not_requeue_is_submitted_again(training, cluster,
     copy.finish(process)
     assert cluster.job(job)["Restarts"] == "0"
     ends_as_undisturbed(copy, undisturbed(EPOCHS))
+
+
+@pytest.mark.parametrize("fault", ["requeue", "node down"])
+def test_extraction_that_is_cut_short_is_done_again(copy, cluster, fault):
+    metrics = ("metrics", "--config", longer(20))
+    copy.locally("runs", *metrics[1:], overlays=LONG)
+    process = copy.on_cluster(*metrics, "--slurm-requeue", overlays=LONG)
+    logs = copy.results / "logs" / "extract"
+    wait_until(lambda: list(logs.rglob("*.log")), "extraction", 120)
+    [job] = cluster.jobs("RUNNING")
+    if fault == "requeue":
+        cluster.ask("scontrol", "requeue", job)
+    else:
+        node_goes_down(cluster, lambda: cluster.jobs("PENDING") == [job])
+    copy.finish(process)
+    assert cluster.job(job)["Comment"].startswith("rule_extract")
+    assert cluster.job(job)["Restarts"] == "1"
+    found = copy.files(".parquet", ".safetensors")
+    for table in ("margins", "collapse", "layers", "bounds"):
+        shutil.rmtree(copy.results / "metrics" / table)
+    copy.locally(*metrics, overlays=LONG)
+    assert copy.files(".parquet", ".safetensors") == found
 
 
 def test_a_job_that_nears_its_time_limit_is_told_saves_and_goes_on(copy, cluster, undisturbed):
