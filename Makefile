@@ -76,11 +76,12 @@ cores:
 	@case "$$CORES" in all) ;; ''|0*|*[!0-9]*|?????*) \
 	  echo "CORES=$$CORES: must be a number of cores, 1 to 9999, or all" >&2; exit 1;; esac
 
-docs: .venv/installed ## renew what is generated: docs/tables.md, docs/claims.md and its figure, config/README.md, schema.json, numbers in documents
+docs: .venv/installed ## renew what is generated: docs/tables.md, equations.md, claims.md and its figure, config/README.md, schema.json, numbers in documents
 	python -m squareloss.tables.document > docs/tables.md
 	python -m squareloss.figures figure_verdicts --results results/docs
 	cp results/docs/figures/figure_verdicts.png docs/
 	python -m squareloss.claims.document > docs/claims.md
+	python -m squareloss.source.equations > docs/equations.md
 	python -m squareloss.study.schema > config/schema.json
 	python -m squareloss.study.document > config/README.md
 	python -m squareloss.figures.document_numbers *.md docs/*.md

@@ -22,6 +22,8 @@ highlight_language = "none"
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+add_module_names = False
+toc_object_entries = False
 
 html_theme = "furo"
 html_title = "squareloss"

@@ -1,8 +1,9 @@
-"""Links that leave docs/: those to a text that a page shows go to that page.
+"""Links that leave docs/ go to the page of the site that shows the file, where there is one.
 
 `docs/config.md` includes `config/README.md`, for example. A link to `../config/README.md#recipes`
-thus goes to the page `config` of the site, and on GitHub to the file. A link to a folder goes to the
-README in it or above it. Links to other files stay, and MyST copies the files into the site.
+goes to the page `config` of the site, and on GitHub to the file. A folder is its README, or the one
+above it. A link to code of the package, `../src/squareloss/theory/bounds.py#theorem3`, goes to the
+page of its room. Other links stay, and MyST copies their files into the site.
 """
 
 import os
@@ -12,6 +13,8 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+from squareloss.source.code import SOURCE
+
 # Files by their path in the repository, and the pages that show them.
 PAGES = {
     "README.md": "index",
@@ -19,6 +22,7 @@ PAGES = {
     "config/README.md": "config",
     "results/reference/README.md": "reference",
 }
+CODE = SOURCE / "squareloss"
 LINK = re.compile(r"\]\((?P<path>\.\./[^)#\s]*)(?P<rest>[^)]*)\)")
 
 
@@ -38,6 +42,9 @@ def linked(text: str, page: str, docs: Path) -> str:
         path = Path(os.path.normpath(folder / found["path"]))
         if path.is_relative_to(docs) or not path.is_relative_to(docs.parent):
             return found[0]
+        if path.is_relative_to(CODE) and path.suffix == ".py":
+            module = ".".join(path.relative_to(CODE.parent).with_suffix("").parts)
+            return f"](#{module}{found['rest'].replace('#', '.')})"
         if shown := shown_by(path, docs.parent):
             # The start page has words of its own, and other headings than README.
             place = "" if shown == "index" else found["rest"]
