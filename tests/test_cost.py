@@ -1,5 +1,6 @@
 """The estimate of what a study costs, and the limits that jobs ask a cluster for."""
 
+import re
 import subprocess
 import sys
 
@@ -132,6 +133,23 @@ def test_the_sum_over_recipes_is_the_study(study):
     assert total["core hours"] == pytest.approx(reading * len(sweep.blocks(study)), abs=0.1)
     more = cost.estimate(study.model_copy(update={"replicates": 20}))
     assert more.loc["in all", "jobs"] == 2 * total["jobs"]
+
+
+def test_the_page_says_what_a_figure_costs(study):
+    page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
+    _, _, section = page.partition("## What a figure costs")
+    rows = re.findall(r"^\| (`figure\d+`|in all).*?((?: \| [\d.]+){4}) \|$", section, re.M)
+    assert [name for name, _ in rows[:-1]] == [f"`figure{number}`" for number in range(2, 11)]
+    for name, cells in rows:
+        only = name.strip("`")
+        experiments = {only: study.experiments[only]} if only != "in all" else study.experiments
+        total = cost.estimate(study.model_copy(update={"experiments": experiments})).loc["in all"]
+        shown = total[["runs", "GPU hours", "core hours", "snapshots, GB"]]
+        assert [float(cell) for cell in cells.split(" | ")[1:]] == [float(x) for x in shown], name
+    job = cost.training_job(study, sweep.runs_table(study)["point"].iloc[0])
+    gigabytes, minutes = cost.memory_mb(job, 1) / 1e3, cost.runtime_minutes(job, 1)
+    words = f"Each job asks for one GPU, {gigabytes:.1f} GB of memory and {minutes} minutes."
+    assert words in page
 
 
 def test_overlays_merge_as_snakemake_merges_them():

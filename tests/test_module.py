@@ -16,7 +16,7 @@ use rule squareloss_figure3 as tall_figure3 with:
 
 @pytest.mark.workflow
 def test_another_workflow_draws_a_figure_with_its_own_config(finished, tmp_path):
-    [lines] = blocks("README.md", "snakemake")
+    [lines] = blocks("docs/compare.md", "snakemake")
     lines = lines.replace("../squareloss/workflow", f"{finished}/workflow")
     lines = lines.replace("results/paper", "results/tiny")
     (tmp_path / "Snakefile").write_text(lines + TALL, encoding="utf-8")
@@ -60,7 +60,7 @@ rule licensed:
 def test_both_workflows_keep_the_shell_that_they_have_set(tmp_path, first):
     clone = tmp_path / "clone"
     copy_repository(clone)
-    [lines] = blocks("README.md", "snakemake")
+    [lines] = blocks("docs/compare.md", "snakemake")
     configfile, module = lines.split("module squareloss:")
     module = "module squareloss:" + module.partition("rule mine")[0]
     module = module.replace("../squareloss/workflow", "clone/workflow")

@@ -58,7 +58,7 @@ if workflow.modifier.is_main_snakefile():
 
 
 # A plan of thousands of jobs is millions of small objects that stay. Looking for garbage among them
-# rarely saves a sixth of the planning time, docs/performance.md.
+# rarely saves a sixth of the planning time, docs/choices.md.
 gc.set_threshold(100_000, 50, 100)
 
 

@@ -1,18 +1,19 @@
 """How measured values decide a claim.
 
-A statement about training is decided by the median over replicates. The exact sign test supposes
-nothing but that replicates are independent: neither symmetry nor a shape of their distribution.
-Where a control is measured, a claim is supported only if its values also lie further on the claimed
-side than their controls do, by a sign test over replicates. The larger of the two p counts, so that
-the two are one test. All tests of all claims are one family. Its size is fixed and depends neither
-on what a study could measure nor on claims that are added later; Holm's method keeps the
-probability of any false verdict over replicates at `ALPHA` at most. The values of Benjamini and
-Hochberg's method, which bound the share of false verdicts instead, stand beside them in the table
-and decide nothing. Replicates share the data: a verdict says what another training would give, not
-what other images would.
+A statement about training is decided by the median over replicates. The exact sign test assumes
+that replicates are independent, and nothing about their distribution. If a control is measured, a
+claim is supported only if its values also lie further on the claimed side than the control's
+values, by a sign test over replicates. The larger of the two p counts, so that the two are one
+test.
 
-A statement about every network has no such probability: a case that fails contradicts it, and
-cases that hold leave open what share of others would not (`statistics.violations_left`).
+All tests of all claims are one family. Its size is fixed: it depends neither on what a study could
+measure nor on claims that are added later. Holm's method keeps the probability of any false verdict
+over replicates at `ALPHA` at most. The table also has the values of Benjamini and Hochberg's
+method, which bound the share of false verdicts. They decide nothing. Replicates share the data: a
+verdict is about other trainings, not about other images.
+
+A statement about every network has no such probability. One case that fails contradicts it. If all
+cases hold, others may still fail: `statistics.violations_left` bounds their share.
 """
 
 import math
@@ -67,10 +68,10 @@ def alone(claim: Claim, row: dict[str, Any], p: statistics.Floats, i: int, tests
 
 
 def turns(claims: Sequence[Claim], found: Sequence[Measured], table: pd.DataFrame) -> list[str]:
-    """Whether verdicts are others with half or twice the threshold, where it is ours.
+    """For each claim, whether half or twice a threshold of our own changes the verdict.
 
-    "" if the paper's words fix it or nothing was measured, "robust", or which change turns it to
-    what. Holm's correction is that of the table's own tests.
+    "robust" if neither does, else "turns at x 2 (contradicted)" or the like. "" if the paper's
+    words fix the threshold, or nothing was measured. Holm's correction uses all p of the table.
     """
     words = []
     p = table[[f"p_{side}" for side in SIDES]]
@@ -93,7 +94,7 @@ def turns(claims: Sequence[Claim], found: Sequence[Measured], table: pd.DataFram
 
 
 def judge(claims: list[Claim], tables: Tables, tests: int = FAMILY) -> pd.DataFrame:
-    """The table of claims, in a family of so many `tests`: one row a claim, in their order.
+    """The table of claims, one row a claim in their order; `tests` is the size of the family.
 
     Raises `ValueError` if the claims take more.
     """
@@ -109,10 +110,10 @@ def judge(claims: list[Claim], tables: Tables, tests: int = FAMILY) -> pd.DataFr
 
 
 def steady(claims: Sequence[Claim], table: pd.DataFrame) -> tuple[int, int]:
-    """Sizes of the family, from and to, between which every verdict is that of `FAMILY`.
+    """The smallest and largest family in which every verdict is that of `FAMILY`.
 
-    The least that is tried is the number of tests that the claims take, the largest 2 `FAMILY`.
-    Verdicts can only be lost as the family grows, so that both ends are found by halving.
+    Sizes are tried from the number of tests that the claims take to 2 `FAMILY`. A larger family can
+    only lose verdicts, so both ends are found by bisection.
     """
     words = table["verdict"].tolist()
 

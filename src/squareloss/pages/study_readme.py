@@ -37,7 +37,7 @@ makes the report, and of another study `snakemake ... --report {results}/{study}
 | [`config.json`](config.json) | the config, all its overlays merged |
 | `croissant.json` | the tables of `metrics/` for programs that read Croissant |
 
-`docs/tables.md` of the repository explains every column and has examples that read them.
+In the repository `docs/tables.md` explains every column, and `docs/query.md` has examples.
 
 | figure | what it shows |
 |---|---|

@@ -171,10 +171,10 @@ def data_differences(name: str, held: Manifest, study: Study) -> set[str]:
 
 
 def fetch(source: str, target: Path, study: Study) -> dict[str, set[str]]:
-    """Take the runs of `study` that `target` lacks, each whole; returns why runs were not taken.
+    """Take the runs of `study` that `target` lacks; return why others were not taken, by run.
 
-    By run and block. Raises `UserError` for an archive that cannot be read or is damaged; what was
-    taken before stays, and the next start goes on from there.
+    A run is taken whole or not at all. Raises `UserError` for an archive that cannot be read or is
+    damaged. What was taken before stays, and the next call goes on from there.
     """
     merge.refuse_locked(target)
     with merge.only_one(target):

@@ -61,9 +61,10 @@ Settings = dict[str, set[str]]  # what a study was made with -> the values that 
 
 
 def finished_runs(clone: Path) -> Runs:
-    """Every run and block of a clone that is trained, with those of its parts that are finished.
+    """Every trained run and block of a clone, with its finished parts.
 
-    Weights are large. Where they have been removed, a run is finished if all was measured before.
+    Weights are large and may have been removed. A run without weights is trained if all its metrics
+    are there.
     """
     runs: Runs = defaultdict(lambda: defaultdict(list))
     files = defaultdict(set)
@@ -84,9 +85,9 @@ def finished_runs(clone: Path) -> Runs:
 
 
 def missing(clones: Clones, runs: dict[str, list[str]]) -> tuple[dict[str, list[str]], list[str]]:
-    """What the target lacks, by run; and the runs that it lacks parts of but trained by itself.
+    """The parts that the target lacks, by run; and the runs trained here that lack parts.
 
-    Parts of the latter do not go with what is there, so nothing of them is taken.
+    Nothing is taken of a run that was trained here: its parts would be of two trainings.
     """
     lacking, own = {}, []
     for run, parts in runs.items():

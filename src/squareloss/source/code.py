@@ -73,7 +73,7 @@ def code(*modules: str) -> str:
     """A digest of `files(*modules)`, with what it is of: "code of train, ...: 6f0c12d9".
 
     It is a parameter of the rules: Snakemake runs a job again when one has changed, and shows both.
-    The files as inputs of every job would make large plans half as slow again, docs/performance.md.
+    The files as inputs of every job would make large plans half as slow again, docs/choices.md.
     Comments, docstrings and formatting are no part of it: mending a sentence retrains nothing. Nor
     does code that was moved or rewritten and is known to give the same results, `SAME`: it keeps
     the name of the code before.

@@ -107,8 +107,9 @@ def training_job(study: Study, point: Point) -> Job:
         samples=samples,
         seconds=START_SECONDS + max(work, steps * STEP_SECONDS),
         disk=disk,
-        # Snapshots stay in memory until the end and are written from a copy, as is the state: the
-        # weights, their momentum and gradient. Images are bytes and, twice, floats.
+        # Snapshots are kept to the end and written from a copy. Of the weights there are four
+        # copies: weights, momentum, gradient, and the state to be written. An image is 1 + 2 x 4
+        # bytes, rounded up.
         memory=libraries + 2 * disk + 4 * weights + 10 * images * channels * SIDE**2,
     )
 
@@ -116,14 +117,15 @@ def training_job(study: Study, point: Point) -> Job:
 def reading_job(study: Study, point: Point) -> Job:
     """Cost of reading one block's snapshots on a CPU: extraction, or the arc of Figure 2."""
     recipe = study.recipes[point.recipe_name]
-    # Passes over the training images: the outputs, twice every layer, what inputs use. Test: two.
+    # Four passes over the training images: outputs, twice every layer, and what a dense layer uses
+    # of its inputs. Two passes over the test images.
     dataset = study.datasets[recipe.dataset]
     images = (4 * point.n_train + 2 * dataset.n_test) * snapshots(recipe) * study.block_size
     layers, channels = network(study, point), image_channels(dataset)
     work = images * flops_per_sample(layers, channels, SIDE) / 3
-    # Images are held as floats and, for the bounds, as doubles. At another time it is the features
-    # of a pass, as floats and twice as doubles, or, for what a dense layer uses of its inputs, a
-    # square matrix of doubles, its eigenvectors and what LAPACK works on.
+    # All the time: images as floats and, for the bounds, as doubles. For a while also the features
+    # of a pass (floats, and doubles twice), or for what a dense layer uses of its inputs a square
+    # matrix of doubles, its eigenvectors and LAPACK's workspace. The larger of the two counts.
     held = 16 * (point.n_train + dataset.n_test) * channels * SIDE**2
     features = 20 * BATCH * passed_on(layers)
     squares = 4 * 8 * widest_dense(layers, channels) ** 2

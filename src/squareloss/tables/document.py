@@ -20,92 +20,45 @@ from squareloss.tables.small import AMPLE, FLOW, MINIBATCH, SETTLED, TREE
 
 TABLES = (HISTORY, *METRICS, LANDSCAPE)
 
-HEADING = '''# Tables
+HEADING = """# Tables
 
-Generated from the schemas: `python -m squareloss.tables.document > docs/tables.md`.
+This page is generated from the schemas by `make docs`. [query.md](query.md) shows how to read the
+tables in pandas, polars and DuckDB.
 
-All tables are Parquet files, long and tidy, below `results/<study>/`. Each column carries its unit,
-meaning and equation as metadata, too (`pyarrow.parquet.read_schema(path).field("rho").metadata`).
-Unit 1 is a pure number. NaN is a value that is undefined, or that of a run that diverged; integers
-and booleans have no NaN, so that ranks are 0 then and `applies` is false. Equation numbers are the
-paper's; [errata.md](errata.md) says where we read one differently.
+All tables are long and tidy Parquet files below `results/<study>/`. Each column carries its unit,
+meaning and equation as metadata (`pyarrow.parquet.read_schema(path).field("rho").metadata`).
 
-mu, M and the margins are those of the training images, with the labels trained on. Some columns
-say what holds of weight norm with lambda on `rho_top`, as the paper has it. With batch norm `rho`
-is the last layer's norm alone. Where a recipe says `weight_decay_on: weights`, lambda acts on every
-weight, and `lambda_eff` is what it would be on `rho_top`. With `init_scale_on: rho_top` or
-`layer_norms: unit` the scale multiplies `rho_top` alone. At epoch 0 `current_lr` is the initial
-rate.
+- **Unit** 1 is a pure number. **Equation** is the paper's number; [errata.md](errata.md) says where
+  we read one differently.
+- **NaN** is an undefined value, or a run that diverged. Integers and booleans have no NaN: ranks
+  are 0 then, and `applies` is false.
+- mu, M and the margins are those of the training images, with the labels trained on.
+- With batch norm `rho` is the last layer's norm alone.
+- `lambda_eff` is lambda as it acts on rho^2. With `weight_decay_on: weights` lambda acts on every
+  weight, and `lambda_eff` is what it would be on `rho_top`.
+- With `init_scale_on: rho_top` or `layer_norms: unit` the scale multiplies `rho_top` alone.
+- At epoch 0 `current_lr` is the initial rate.
 
-In the paths, `<point>` stands for
+In paths `<point>` stands for
 `recipe=<r>/wd=<wd>/init=<s>/noise=<r>/n=<N>/batch=<B>/lr=<lr>` and `<b>` for the number of a block
-of replicates. Keys of the paths are for people; the same facts are typed columns under long names.
-
-## Reading them
-
-A folder of parts is one table, in any library that reads Parquet. The keys in the paths repeat
-typed columns, and libraries guess their types differently (DuckDB reads `wd=0.001` as text): leave
-them aside. A folder keeps what an earlier config asked for until `make prune`, so prune first, or
-list the files by `squareloss.study.plan.parts` as the README does. How far from interpolation do
-runs end?
-
-With pandas:
-
-```python
-import pandas as pd
-
-history = pd.read_parquet("results/demo/metrics/history", partitioning=None)
-last = history[history["epoch"] == history.groupby("recipe_name")["epoch"].transform("max")]
-gap = (1 - last["rho"] * last["mu"]).abs()
-print(gap.groupby([last["recipe_name"], last["weight_decay"]]).median())
-```
-
-With polars, which reads what the answer needs and no more:
-
-```python
-import polars as pl
-
-history = pl.scan_parquet("results/demo/metrics/history/**/*.parquet", hive_partitioning=False)
-last = history.filter(pl.col("epoch") == pl.col("epoch").max().over("recipe_name"))
-gap = (1 - pl.col("rho") * pl.col("mu")).abs().median()
-print(last.group_by("recipe_name", "weight_decay").agg(gap.alias("gap")).sort("gap").collect())
-```
-
-With DuckDB, in SQL:
-
-```python
-import duckdb
-
-print(
-    duckdb.sql("""
-        select recipe_name, weight_decay, median(gap) as gap
-        from (
-            select *, abs(1 - rho * mu) as gap from read_parquet(
-                'results/demo/metrics/history/**/*.parquet', hive_partitioning = false
-            )
-            qualify epoch = max(epoch) over (partition by recipe_name)
-        )
-        group by all order by gap
-    """)
-)
-```
+of replicates. The keys of a path are for people. The columns below repeat them with types.
 
 ## Columns of every table
-'''
+"""
 
 AGGREGATE_HEADING = f"""## `{AGGREGATE.name}`
 
 One row is {AGGREGATE.row}.
 
-Files: `{AGGREGATE.name}/<figure>.parquet`, one for each figure that is drawn from runs. Beside it,
-`{AGGREGATE.name}/layers/<figure>.parquet` has all rows of
-[`{LAYERS.name}`](#{LAYERS.name}) of the same runs.
+Files: `{AGGREGATE.name}/<figure>.parquet`, one for each figure that is drawn from runs. All rows of
+[`{LAYERS.name}`](#{LAYERS.name}) of the same runs are in
+`{AGGREGATE.name}/layers/<figure>.parquet`.
 
-The columns of [`{HISTORY.name}`](#{HISTORY.name}), joined with those of
-[`{COLLAPSE.name}`](#{COLLAPSE.name}) and, from [`{LAYERS.name}`](#{LAYERS.name}) and
-[`{BOUNDS.name}`](#{BOUNDS.name}), with the columns below. What is computed from
-snapshots is NaN at the epochs that have none. Bounds are given for every network, also for one that
-has not fitted its images or has batch norm: `{BOUNDS.name}` says which by `applies`.
+The table has all columns of [`{HISTORY.name}`](#{HISTORY.name}) and
+[`{COLLAPSE.name}`](#{COLLAPSE.name}), and the columns below, most of them from
+[`{LAYERS.name}`](#{LAYERS.name}) and [`{BOUNDS.name}`](#{BOUNDS.name}). What is computed from
+snapshots is NaN at epochs without one. Bounds are given for every network, also where they do not
+apply: see `applies` of `{BOUNDS.name}`.
 """
 
 PLAIN_HEADING = """# Tables that are not of the study's runs

@@ -1,4 +1,4 @@
-"""The training engine: one replicate, its steps, and what it leaves.
+"""The training engine: one replicate, its steps, and what it records.
 
 The whole data set lies on the device and batches are index lists. A step is the forward pass, the
 gradients, the step of SGD and the parametrisation's own part; it never waits for the device. On a
@@ -77,7 +77,7 @@ def tf32(wanted: bool) -> Iterator[None]:
 
 
 class Replicate:
-    """One replicate of a run: where its training stands, and what it has left so far."""
+    """One replicate of a run: its state in training, and the rows and snapshots kept so far."""
 
     def __init__(
         self, spec: RunSpec, data: TrainingData, replicate: int, settings: Settings
@@ -97,7 +97,7 @@ class Replicate:
         self.evaluated = frozenset(recipe.evaluation_epochs())
         self.kept = frozenset(recipe.snapshot_epochs())
         self.before: list[Tensor] = []  # V_k one epoch before a snapshot
-        self.way: list[Tensor] = []  # of each step since: how far it took every V_k, (L,)
+        self.way: list[Tensor] = []  # one entry a step since then: distances that V_k moved, (L,)
         self.rate = point.learning_rate
         self.stream = own_stream(settings)
         self.take_step: Callable[[Tensor], None] = self.step
@@ -170,7 +170,7 @@ class Replicate:
 
     @torch.no_grad()
     def _moved(self, start: list[Tensor]) -> Tensor:
-        """||V_k - V_k at the start|| of every layer, (L,), where they are."""
+        """||V_k - start_k|| of every layer, (L,), on the device of the weights."""
         pairs = zip(self.model.directions(), start, strict=True)
         return torch.stack([(now - old).norm() for now, old in pairs])
 
@@ -189,9 +189,9 @@ class Replicate:
             self.rate = rate
 
     def measure(self, epoch: int) -> None:
-        """Record what `epoch` is to leave: a row of `history`, a snapshot, or neither.
+        """Record the row of `history` and the snapshot of `epoch`, if it has them.
 
-        A replicate whose loss or rho is not finite has diverged: it is not trained further.
+        A replicate whose loss or rho is not finite has diverged and is not trained further.
         """
         if epoch in self.evaluated:
             row = self._row(epoch)
