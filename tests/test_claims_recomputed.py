@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from recomputed import EXPECTED, section3, section4, section5, section6, small  # noqa: F401
+from recomputed import EXPECTED
 from recomputed.study import HALF, LONGER, made_up
 
 from squareloss.claims import report

@@ -115,7 +115,7 @@ def test_a_figure_is_drawn_from_the_committed_measurements(tmp_path):
     assert len(numbers) > 1
 
 
-FILE = re.compile(r"# (?:src|config)/\S+\n")  # the first line of a block that is a file
+FILE = re.compile(r"# (?:src|config|tests)/\S+\n")  # the first line of a block that is a file
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,7 @@ def extended(tmp_path_factory):
     """A copy of the repository with every file of docs/extending.md and docs/compare.md in it."""
     folder = tmp_path_factory.mktemp("extended")
     copy_repository(folder)
+    shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     pages = ("docs/extending.md", "docs/compare.md")
     for block in [block for page in pages for block in blocks(page, "(?:yaml|python)")]:
         if not FILE.match(block):
@@ -131,7 +132,6 @@ def extended(tmp_path_factory):
         name = head.removeprefix("# ")
         assert not (folder / name).exists()
         (folder / name).write_text(body)
-    shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     for block in blocks("docs/extending.md", "diff"):
         head, before, *added = block.splitlines()
         path = folder / head.removeprefix("+++ ")

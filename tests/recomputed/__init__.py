@@ -4,11 +4,13 @@ A function here takes the tables that its parameters name and is registered unde
 Its control, where one is measured, is registered as "control of" that name.
 It shares no code with the claims. One of `by_replicate` sees the rows of one replicate in the order
 of their epochs and gives a number, NaN where the premise fails. One of `by_case` sees whole tables
-and gives the numbers of all cases in any order.
+and gives the numbers of all cases in any order. All modules of this folder are found.
 """
 
+import importlib
 import inspect
 import math
+import pkgutil
 
 import pandas as pd
 
@@ -101,3 +103,7 @@ def of_each(tables):
     """The networks at the end of all runs of these tables, those without training error."""
     rows = pd.concat([ends(table) for table in tables], ignore_index=True)
     return rows.where(rows["train_error"] == 0)
+
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"recomputed.{_module.name}")
