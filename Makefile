@@ -84,7 +84,7 @@ docs: .venv/installed ## renew what is generated: docs/tables.md, equations.md, 
 	python -m squareloss.source.equations > docs/equations.md
 	python -m squareloss.study.schema > config/schema.json
 	python -m squareloss.study.document > config/README.md
-	python -m squareloss.figures.document_numbers *.md docs/*.md
+	python -m squareloss.figures.document_numbers *.md docs/*.md docs/results/*.md
 
 site: .venv/installed ## docs/ as a site with search and an API, site/index.html
 	python envs/uv_as_pip.py uv pip install --quiet --python "$$(command -v python)" --require-hashes -r envs/site.txt

@@ -47,27 +47,31 @@ def test_the_examples_that_read_tables_run(finished, page, count):
 
 
 @pytest.mark.workflow
-def test_the_first_lines_of_the_readme_draw_and_read_a_figure(finished, tmp_path):
+def test_the_lines_of_the_readme_draw_a_figure(finished, tmp_path):
     """As a newcomer copies them, of the tiny study in the place of the demo."""
     [block] = re.findall(
-        r"((?:^    .*\n)+)\n## What of the paper", (ROOT / "README.md").read_text(), re.M
+        r"((?:^    .*\n)+)\n## Read it", (ROOT / "README.md").read_text("utf-8"), re.M
     )
     lines = [line.split("  #")[0].strip().replace("demo", "tiny") for line in block.splitlines()]
-    draw, on_cluster, read = lines[1:]
-    assert lines[0] == "source .venv/bin/activate"
-    assert on_cluster == "snakemake --profile slurm"  # which tests/slurm runs
+    activate, draw, on_cluster = lines
+    assert activate == "source .venv/bin/activate"
+    assert on_cluster == "snakemake --profile slurm figure5"  # tests/slurm runs this profile
     folder = tmp_path / "study"
     shutil.copytree(finished, folder)
     figure = folder / "results/tiny/figures/figure5.png"
     figure.unlink()
-    for line in (draw.replace("config/tiny.yaml", "tiny.yaml"), read):
-        activated = {**environment(folder), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
-        done = subprocess.run(
-            line, shell=True, cwd=folder, env=activated, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+    activated = {**environment(folder), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    done = subprocess.run(
+        draw.replace("config/tiny.yaml", "tiny.yaml"),
+        shell=True,
+        cwd=folder,
+        env=activated,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
     assert figure.exists()
-    assert "recipe_name" in done.stdout
 
 
 def test_three_libraries_read_the_same(finished):
@@ -235,9 +239,12 @@ def test_a_new_figure_is_listed_with_its_title(extended):
 
 
 def test_files_the_documents_name_exist():
-    texts = {path: path.read_text() for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]}
-    for path, text in texts.items():
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for path in [*pages, ROOT / "results" / "reference" / "README.md"]:
+        text = path.read_text("utf-8")
+        linked = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+        shown = re.findall(r'<img src="([^"]+)"', text)
+        for target in linked + shown:
             assert (path.parent / target).exists(), (path.name, target)
 
 
@@ -267,3 +274,13 @@ def test_the_messages_of_the_page_on_trouble_are_those_of_the_code():
     for message in messages:
         for part in filter(None, map(str.strip, message.split("..."))):
             assert any(part in text for text in texts), part
+
+
+def test_headings_that_results_link_to_exist():
+    """An anchor is its heading's words, as GitHub and the site make it."""
+    for path in [ROOT / "README.md", *(ROOT / "docs" / "results").glob("*.md")]:
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text("utf-8")):
+            page = (path.parent / target) if target else path
+            headings = re.findall(r"^#+ (.*)", page.read_text("utf-8"), re.M)
+            slugs = [re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in headings]
+            assert anchor in slugs, (path.name, target, anchor)

@@ -1,4 +1,4 @@
-"""README's examples in pandas: none mixes networks, whatever the study has."""
+"""The examples in pandas of README and of docs/query.md: none mixes networks, whatever the study has."""
 
 import itertools
 from pathlib import Path
@@ -13,7 +13,7 @@ from squareloss.study import files, plan
 from squareloss.tables.paths import point_path
 from squareloss.tables.runs import RUN
 
-EXAMPLES = blocks("README.md", "python")
+EXAMPLES = blocks("README.md", "python") + blocks("docs/query.md", "python")[:2]
 REPLICATES, EPOCHS, SAMPLES = 3, {"cnn6": (0, 5, 10), "gd": (0, 20)}, 4
 
 

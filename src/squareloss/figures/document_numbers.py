@@ -16,9 +16,11 @@ What can be asked for, of tables below `results/reference/<study>/`:
 - `runs STUDY/FIGURE COLUMN ...`: a table with a row a run, each cell an `interval`.
 - `hits STUDY/FIGURE`: which of the paper's statements each reading meets, in bold.
 - `printed STUDY/FIGURE RECIPE`: every number that the paper prints, beside ours of a recipe.
-- `claim STUDY CLAIM`: what was measured of a claim, of `claims/claims.parquet`.
+- `claim STUDY CLAIM`: what was measured of a claim, of `claims/claims.parquet`, with its interval.
+- `middle STUDY CLAIM`: the same without the interval, the median alone.
 - `verdicts STUDY TABLE ...`: a table of the verdicts that rest on these tables of measurements.
 - `counts STUDY`: how many statements and checks have which verdict.
+- `statements STUDY`: the same of the statements alone.
 """
 
 import inspect
@@ -26,6 +28,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -130,12 +133,22 @@ def claims(results: Path, study: str) -> pd.DataFrame:
     return pd.read_parquet(results / study / "claims" / "claims.parquet")
 
 
-def claim(results: Path, study: str, name: str) -> str:
-    """What was measured of a claim."""
+def claim_row(results: Path, study: str, name: str) -> dict[str, Any]:
+    """The row of a claim."""
     rows = claims(results, study).set_index("claim").filter([name], axis=0).to_dict("records")
     if not rows:
         raise UserError(f"no claim {name}")
-    return measured(rows[0])
+    return rows[0]
+
+
+def claim(results: Path, study: str, name: str) -> str:
+    """What was measured of a claim."""
+    return measured(claim_row(results, study, name))
+
+
+def middle(results: Path, study: str, name: str) -> str:
+    """The median that was measured of a claim."""
+    return number(claim_row(results, study, name)["median"])
 
 
 def verdicts(results: Path, study: str, *tables: str) -> str:
@@ -161,6 +174,11 @@ def summary(results: Path, study: str) -> str:
     return counts(claims(results, study))
 
 
+def statements(results: Path, study: str) -> str:
+    """The counts of the verdicts on statements, the first sentence of `counts`."""
+    return summary(results, study).partition(". ")[0] + "."
+
+
 QUERIES: dict[str, Callable[..., str]] = {
     "median": median,
     "interval": interval,
@@ -168,8 +186,10 @@ QUERIES: dict[str, Callable[..., str]] = {
     "hits": hits,
     "printed": printed,
     "claim": claim,
+    "middle": middle,
     "verdicts": verdicts,
     "counts": summary,
+    "statements": statements,
 }
 
 
