@@ -1,27 +1,27 @@
-"""Figure 6: generalisation of the six-layer network for several N.
+"""Figure 6: does the gap of six layers fall with N, and does the bound of Eq. 16 follow?
 
-(a) Table of ρ at the last epoch, mean training and test error over the last 100 epochs (over the
-last tenth of a run shorter than 1,000 epochs), their gap, and the bound of Eq. 16. (b) The gap,
-test error minus training error, for each N. (c) The bound of each replicate against ρ/√N on log
-axes with a line of slope 1: the paper states that the two are proportional.
+(a) ρ at the last epoch, training and test error averaged over the last 100 epochs (the last tenth
+of a run shorter than 1,000 epochs), their gap, and the bound of Eq. 16 as printed: medians, and
+quartiles in brackets. (b) The gap, test error minus training error, for each N. (c) The bound of
+each network over its own gap. The ratio is level in N if the gap falls as the bound does.
 
-Eq. 16 is given twice: with log(ρ + 1) in the confidence term, as in Eq. 12, and with log(log(ρ) +
-1), as printed. Both take δ (its value is at the foot) and ρ times the largest norm of an image,
-since the theorem assumes norms of at most 1. They hold only for zero training error: "n/a" in the
-table and grey in (c) where that fails. "Conv." counts the convolutions alone in ρ, as the code of
-the paper's authors does (triangles in (c), each at its own ρ); tables of before it lack it.
+Eq. 16 takes δ (its value is at the foot) and ρ times the largest norm of an image, since the
+theorem assumes norms of at most 1. It holds only for zero training error: "n/a" in the table and
+grey in (c) where that fails. "Conv." counts the convolutions alone in ρ, as the code of the paper's
+authors does.
 
-To compare: the paper calls its bounds for this network vacuous "only" by an order of magnitude. The
-paper captions its figure with initialisation scale 0.1, at which the output starts so small that a
-deep network may not start training at all: where its training error stays near chance the figure
-says so, and scale 0.9 stands beside it or in its place. The sizes N and the numbers in the paper's
-table are a picture there, so no values are repeated here.
+The paper draws the bound as proportional to ρ/√N, and calls it vacuous "only" by an order of
+magnitude. Its sizes N and the numbers in its table are a picture there, so no values are repeated
+here. With `config/long.yaml` the gap falls with N. The bound falls as fast, but it is thousands of
+times the gap with the convolutions alone, and tens of thousands of times with all layers.
 
-The table: Mean ± standard deviation over replicates for each initialisation scale and N: ρ at the
-last epoch, training and test error averaged over the last 100 epochs (the last tenth of a run
-shorter than 1,000 epochs), their gap, and the bound of Eq. 16 in both forms, over the replicates
-without training error only. The CSV file has the numbers in full, with the counts of replicates, of
-those that finished and of those to which the bound applies.
+The paper captions its figure with initialisation scale 0.1, at which the output starts so small
+that a deep network may not start training at all. Where its training error stays near chance the
+figure says so. Scale 0.9 stands beside it or in its place.
+
+The table: what (a) shows. The CSV file has the numbers in full, the bound also with the log(ρ + 1)
+of Eq. 12 in place of log(log(ρ) + 1), and the counts of replicates, of those that finished and of
+those to which the bound applies.
 """
 
 from squareloss.figures.generalization import draw, tabulate

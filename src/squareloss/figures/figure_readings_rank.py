@@ -80,6 +80,6 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     axes[-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
     figure.suptitle("Does weight decay lower the rank, however it is measured?")
     about = "Circles: medians over the replicates that fit; dots: single replicates."
-    lost = style.unfitted(table, "recipe_name", *VARIED).replace("Dotted, grey", "Grey")
+    lost = style.unfitted(table, "recipe_name", *VARIED)
     style.foot(figure, made_from, about, lost, style.missing(table, "recipe_name", *VARIED))
     return figure

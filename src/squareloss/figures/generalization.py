@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 from matplotlib.transforms import Bbox
 
 from squareloss.figures import countings, style
@@ -13,9 +14,9 @@ from squareloss.figures.style import Tabulation
 from squareloss.tables.readable import number
 from squareloss.tables.runs import RUN, last_epoch
 
-# Forms of Eq. 16; and the printed one with rho of the convolutions alone, where a table has that.
-BOUNDS = {"eq16_eq12": r"Eq. 16, $\log(\rho + 1)$", "eq16_printed": "Eq. 16 as printed"}
-CONVOLUTIONS = {"eq16_printed_convolutions": "Eq. 16, conv."}
+# Eq. 16 as printed; and with rho of the convolutions alone, where a table has that.
+BOUND, CONVOLUTIONS = "eq16_printed", "eq16_printed_convolutions"
+BOUNDS = ("eq16_eq12", BOUND, CONVOLUTIONS)
 BY = ["init_scale", "n_train"]
 HEAD = {
     "rho": r"$\rho$",
@@ -23,9 +24,11 @@ HEAD = {
     "train_error": "train error",
     "test_error": "test error",
     "gap": "gap",
-    **BOUNDS,
-    **CONVOLUTIONS,
+    "eq16_eq12": "",  # hardly differs from the next, and is in the table's numbers alone
+    BOUND: "Eq. 16",
+    CONVOLUTIONS: "Eq. 16, conv.",
 }
+Places = dict[tuple[float, int], float]
 
 
 def tail(table: pd.DataFrame) -> pd.DataFrame:
@@ -41,17 +44,18 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     `applies` says whether the bounds' premise holds: no training error at the last epoch.
     """
     keys = [*BY, "replicate"]
-    last = last_epoch(table).set_index(keys)
-    there = ["rho_convolutions", *CONVOLUTIONS] if countings.known(table) else []
-    one = last[["rho", *BOUNDS, *there]].join(
+    last = last_epoch(table)
+    last = last.assign(fits=style.fits(last)).set_index(keys)
+    names = [name for name in ("rho", "rho_convolutions", *BOUNDS) if name in last]
+    if not countings.known(table):
+        names = [name for name in names if "convolutions" not in name]
+    one = last[names].join(
         tail(table).groupby(keys)[["train_error", "test_error"]].mean()
     )
     one["gap"] = one["test_error"] - one["train_error"]
     one["applies"] = last["train_error"] == 0
+    one["fits"] = last["fits"]
     one = one.reset_index()
-    one["rho_per_root_n"] = one["rho"] / np.sqrt(one["n_train"])
-    if there:
-        one["rho_convolutions_per_root_n"] = one["rho_convolutions"] / np.sqrt(one["n_train"])
     # A replicate that diverged has no outcome, although errors were measured in its early epochs.
     lost = ~np.isfinite(one["rho"])
     one.loc[lost, ["train_error", "test_error", "gap"]] = np.nan
@@ -64,7 +68,7 @@ def summary(one: pd.DataFrame) -> pd.DataFrame:
     columns["finished"] = one.groupby(BY)["rho"].count()
     columns["bound_applies"] = one.groupby(BY)["applies"].sum()
     for name in (name for name in HEAD if name in one):
-        rows = one[one["applies"]] if name in {**BOUNDS, **CONVOLUTIONS} else one
+        rows = one[one["applies"]] if name in BOUNDS else one
         stats = style.quartiles(rows, BY, name)
         columns |= {f"{name}_{which}": stats[which] for which in ("median", "low", "high")}
     return pd.DataFrame(columns).reset_index()
@@ -72,7 +76,8 @@ def summary(one: pd.DataFrame) -> pd.DataFrame:
 
 def readable(means: pd.DataFrame) -> pd.DataFrame:
     """The summary as text, "n/a" where nothing finished or the bound's premise fails."""
-    rows, shown = [], [name for name in HEAD if f"{name}_median" in means]
+    shown = [name for name, head in HEAD.items() if head and f"{name}_median" in means]
+    rows = []
     for row in means.to_dict("records"):
         cells = [f"{row['init_scale']:g}", f"{row['n_train']:,}"]
         for name in shown:
@@ -81,7 +86,7 @@ def readable(means: pd.DataFrame) -> pd.DataFrame:
             several = f" ({exact(low)} to {exact(high)})" if low < high else ""
             cell = exact(middle) + several if np.isfinite(middle) else "n/a"
             some = 0 < row["bound_applies"] < row["finished"]
-            if name in {**BOUNDS, **CONVOLUTIONS} and some:
+            if name in BOUNDS and some:
                 cell += f" ({row['bound_applies']} of {row['finished']})"
             cells.append(cell)
         rows.append(cells)
@@ -97,8 +102,8 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 def table_panel(ax: Axes, text: pd.DataFrame) -> None:
     """(a) The table, as text that fills the panel."""
     ax.axis("off")
-    wide = {"init": 0.06, "$N$": 0.08, **{HEAD[name]: 0.165 for name in ("rho", *BOUNDS)}}
-    widths = [wide.get(name, 0.15) for name in text.columns]
+    narrow = {"init": 0.06, "$N$": 0.07, HEAD["train_error"]: 0.1, HEAD[BOUND]: 0.19}
+    widths = [narrow.get(name, 0.16) for name in text.columns]
     cells = ax.table(
         text.to_numpy().tolist(),
         colLabels=list(text.columns),
@@ -118,83 +123,105 @@ def table_panel(ax: Axes, text: pd.DataFrame) -> None:
             cell.get_text().set_color("0.6")
 
 
-def gap_panel(ax: Axes, means: pd.DataFrame, colours: dict[float, str]) -> None:
-    """(b) Bars of the generalisation gap for each N, one for each initialisation side by side."""
+def places(means: pd.DataFrame) -> Places:
+    """Where each initialisation and N stands: around the tick of N, side by side."""
     sizes = sorted(means["n_train"].unique())
-    width = 0.8 / len(colours)
-    for i, (init, colour) in enumerate(colours.items()):
-        rows = means[means["init_scale"] == init]
-        x = [sizes.index(n) + (i - (len(colours) - 1) / 2) * width for n in rows["n_train"]]
-        error = {"capsize": 3, "ecolor": "0.2"}
+    width = 0.8 / means.groupby("n_train")["init_scale"].nunique().max()
+    found: Places = {}
+    for n, rows in means.groupby("n_train"):
+        inits = sorted(rows["init_scale"])
+        for i, init in enumerate(inits):
+            found[init, n] = sizes.index(n) + (i - (len(inits) - 1) / 2) * width
+    return found
+
+
+def ticks(ax: Axes, means: pd.DataFrame) -> None:
+    """A tick for each N."""
+    sizes = sorted(means["n_train"].unique())
+    ax.set_xticks(range(len(sizes)), [f"{n:,}" for n in sizes])
+    ax.set_xlim(-0.6, len(sizes) - 0.4)
+    ax.set_xlabel("training samples $N$")
+
+
+def dots(ax: Axes, one: pd.DataFrame, column: str, x: float, **look: Any) -> None:
+    """Single replicates of one initialisation and N; grey those for which `shown` is False."""
+    for shown, changed in ((True, {}), (False, {"color": style.GREY})):
+        values = one[column][one["shown"] == shown]
+        ax.plot([x] * len(values), values, ls="none", **(look | changed))
+
+
+def gap_panel(ax: Axes, one: pd.DataFrame, means: pd.DataFrame, colours: dict[float, str]) -> None:
+    """(b) Bars of the median gap for each N, and the replicates; grey what does not fit."""
+    place = places(means)
+    width = 0.92 * 0.8 / means.groupby("n_train")["init_scale"].nunique().max()
+    for init, colour in colours.items():
+        rows = means[means["init_scale"] == init].rename(columns=lambda c: c.removeprefix("gap_"))
+        x = [place[init, n] for n in rows["n_train"]]
+        bars = {"capsize": 3, "ecolor": "0.2"}
+        reach = np.nan_to_num(style.reach(rows))
         ax.bar(
             x,
-            rows["gap_median"],
-            width * 0.92,
-            yerr=np.nan_to_num(
-                [rows["gap_median"] - rows["gap_low"], rows["gap_high"] - rows["gap_median"]]
-            ),
+            rows["median"],
+            width,
+            yerr=reach,
             color=colour,
-            error_kw=error,
+            alpha=0.55,
+            error_kw=bars,
             label=f"init {init:g}",
         )
+    for (init, n), x in place.items():
+        some = one[(one["init_scale"] == init) & (one["n_train"] == n)]
+        look = {"marker": ".", "ms": 4, "color": colours[init], "zorder": 3}
+        dots(ax, some.assign(shown=some["fits"]), "gap", x, **look)
     ax.axhline(0, color="0.3", lw=0.8)
-    ax.set_xticks(range(len(sizes)), [f"{n:,}" for n in sizes])
-    ax.set(xlabel="training samples $N$", ylabel="test error - train error (share)")
-    ax.set_title("(b) Generalisation gap")
+    ticks(ax, means)
+    ax.set(ylabel="test error - train error (share)")
+    ax.set_title("(b) Does the gap fall with $N$?")
     ax.margins(y=0.1)
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.13 * (high - low))  # room for the legend
     ax.legend(loc="upper center", ncols=len(colours))
 
 
-def bound_panel(ax: Axes, one: pd.DataFrame, colours: dict[float, str]) -> None:
-    """(c) Each replicate's bound against rho / sqrt(N); grey where the premise fails.
-
-    A bound with rho of the convolutions stands at that rho.
-    """
-    ax.set(xscale="log", yscale="log")
-    ax.set(xlabel=r"$\rho / \sqrt{N}$", ylabel="upper bound on the test error (share)")
-    ax.set_title("(c) Bound of Eq. 16")
-    shown = {name: label for name, label in {**BOUNDS, **CONVOLUTIONS}.items() if name in one}
-    for (name, label), marker in zip(shown.items(), "ox^", strict=False):
-        x = "rho_convolutions_per_root_n" if name in CONVOLUTIONS else "rho_per_root_n"
-        size = 3.5 if marker == "x" else 5
-        look: dict[str, Any] = {
-            "ls": "none",
-            "marker": marker,
-            "mfc": "none",
-            "ms": size,
-            "mew": 0.8,
-        }
-        for init, colour in colours.items():
-            rows = one[one["init_scale"] == init]
-            for holds, shade in ((True, colour), (False, "0.65")):
-                some = rows[rows["applies"] == holds]
-                ax.plot(some[x], some[name], mec=shade, **look)
-        ax.plot([], [], mec="0.2", label=label, **look)
-    finite = one[np.isfinite(one["rho_per_root_n"]) & np.isfinite(one["eq16_eq12"])]
-    if finite.empty:
+def bound_panel(
+    ax: Axes, one: pd.DataFrame, means: pd.DataFrame, colours: dict[float, str]
+) -> None:
+    """(c) Eq. 16 over the gap for each N: medians, quartiles, replicates; grey: does not apply."""
+    place = places(means)
+    names = {
+        BOUND: (r"all layers in $\rho$", "white"),
+        CONVOLUTIONS: ("convolutions alone", None),
+    }
+    names = {name: look for name, look in names.items() if name in one}
+    one = one.assign(shown=one["applies"])
+    for name, (label, face) in names.items():
+        ratios = one.assign(ratio=(one[name] / one["gap"]).where(one["gap"] > 0))
+        stats = style.quartiles(ratios[ratios["applies"]], BY, "ratio")
+        for (init, n), x in place.items():
+            some = ratios[(ratios["init_scale"] == init) & (ratios["n_train"] == n)]
+            dots(ax, some, "ratio", x + 0.06, marker=".", ms=3, alpha=0.5, color=colours[init])
+            if (init, n) in stats.index:
+                row = stats.loc[[(init, n)]]
+                look = {"marker": "o", "ms": 6, "color": colours[init], "capsize": 3}
+                bar = style.reach(row)
+                ax.errorbar([x], row["median"], bar, mfc=face or colours[init], **look)
+        ax.plot([], [], "o", ms=6, color="0.3", mfc=face or "0.3", label=label)
+    if not one["applies"].all():
+        ax.plot([], [], ".", color=style.GREY, ms=6, label="train error > 0: does not apply")
+    ticks(ax, means)
+    ax.set(ylabel="bound of Eq. 16 / gap")
+    ax.set_title("(c) How many times the gap is the bound?")
+    if not np.isfinite(one["gap"]).any():
         style.nothing(ax)
         return
-    top = finite.loc[finite["rho_per_root_n"].idxmax()]
-    least = one.filter(like="per_root_n").min(axis=None)
-    ends = np.array([least, top["rho_per_root_n"]])
-    ax.plot(
-        ends,
-        top["eq16_eq12"] / top["rho_per_root_n"] * ends,
-        color="0.3",
-        lw=1,
-        ls="--",
-        zorder=0,
-        label="slope 1",
-    )
-    ax.axhline(1, color=style.RED, lw=1, ls=":", zorder=0, label="vacuous above 1")
-    if not finite["applies"].all():
-        ax.plot([], [], "s", color="0.65", ms=5, label="train error > 0: does not apply")
-    low, high = ax.get_xlim()
-    if high < 2 * low:  # so few N that the labels between two powers of ten would overlap
-        ax.set_xlim(low / 2, high * 2)
-    ax.legend()
+    if len(names) > 1:
+        ax.set_yscale("log")
+        style.short_ticks(ax)
+        ax.legend(loc="center left")
+    else:
+        ax.set_ylim(0, 1.1 * ax.get_ylim()[1])
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        ax.legend(loc="lower left")
 
 
 def stuck(means: pd.DataFrame, classes: int) -> str:
@@ -211,27 +238,27 @@ def stuck(means: pd.DataFrame, classes: int) -> str:
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
-    """Draw Figure 6 or 7: (a) the table, (b) the gap, (c) the bound against rho / sqrt(N)."""
+    """Draw Figure 6 or 7: (a) the table, (b) the gap, (c) the bound over the gap."""
     style.check_sweep(table, *BY)
     one = outcomes(table)
     means = summary(one)
     inits = sorted(table["init_scale"].unique())
     colours = dict(zip(inits, style.SERIES, strict=False))
-    recipe, decay = table["recipe_name"].iloc[0], table["weight_decay"].iloc[0]
-    heights = [0.22 * (len(means) + 1), 3.3]
-    figure = style.canvas(11.2 if countings.known(table) else 9.4, sum(heights) + 1.1)
+    heights = [0.22 * (len(means) + 1), 3.1]
+    figure = style.canvas(9.4, sum(heights) + 1.3)
     axes = figure.subplot_mosaic([["a", "a"], ["b", "c"]], height_ratios=heights)
     table_panel(axes["a"], readable(means))
-    axes["a"].set_title(rf"(a) {recipe}, $\lambda$ = {decay:g}")
-    gap_panel(axes["b"], means, colours)
-    bound_panel(axes["c"], one, colours)
-    if started := stuck(means, int(table["classes"].iloc[0])):
-        figure.suptitle(started, color=style.RED, size=8.5)
+    axes["a"].set_title(rf"(a) Medians and quartiles, $\lambda$ = {table['weight_decay'].iloc[0]:g}")
+    gap_panel(axes["b"], one, means, colours)
+    bound_panel(axes["c"], one, means, colours)
+    title = "Does the gap fall with $N$, and does the bound of Eq. 16 follow?"
+    started = stuck(means, int(table["classes"].iloc[0]))
+    figure.suptitle("\n".join(filter(None, [title, started])), color=style.RED if started else None)
     deltas = ", ".join(f"{delta:g}" for delta in table["delta"].dropna().unique())
     about = (
-        "rho and bounds: last epoch; errors: averaged over the last 100 epochs (the last tenth "
-        f"of a run of fewer than 1,000). The bounds take rho times max ||x|| and delta = {deltas}, "
-        "and assume no training error: n/a where there is some."
+        "Small dots: single replicates. rho and bounds: last epoch; errors: averaged over the last "
+        "100 epochs (the last tenth of a run of fewer than 1,000). The bounds take rho times "
+        f"max ||x|| and delta = {deltas}, and assume no training error: n/a where there is some."
     )
     conv = "Conv.: rho without the norms of the dense layers, as in the authors' code."
     note = conv if countings.known(table) else ""

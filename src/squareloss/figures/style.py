@@ -198,13 +198,6 @@ def decays(table: pd.DataFrame) -> list[float]:
     return sorted(table["weight_decay"].unique(), reverse=True)
 
 
-def mean_sd(table: pd.DataFrame, by: str | list[str], column: str) -> pd.DataFrame:
-    """Columns `mean`, `sd` and `count` of the finite values by group; sd of a single one is 0."""
-    finite = table[np.isfinite(table[column])]
-    stats = finite.groupby(by)[column].agg(mean="mean", sd="std", count="count")
-    return stats.fillna({"sd": 0.0})
-
-
 def quartiles(table: pd.DataFrame, by: str | list[str], column: str) -> pd.DataFrame:
     """Columns `low`, `median`, `high` (quartiles) and `count` of the finite values by group."""
     groups = table[np.isfinite(table[column])].groupby(by)[column]
@@ -286,11 +279,15 @@ def spanned(values: pd.Series) -> tuple[dict[str, float], str]:
 
 
 def short_ticks(ax: Axes) -> None:
-    """Ticks 1, 2, 5 as plain numbers on a log axis too short for powers of ten."""
+    """Ticks 1, 2, 5 as plain numbers on a log axis too short for powers of ten.
+
+    Between them are more on an axis that is shorter still.
+    """
     low, high = ax.get_ylim()
     if high < 100 * low:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        subs = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 7)
+        ax.yaxis.set_major_locator(LogLocator(subs=subs))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         ax.yaxis.set_minor_formatter(NullFormatter())
 
 
@@ -318,7 +315,7 @@ def unfitted(table: pd.DataFrame, *by: str) -> str:
     """Which runs, named by their columns `by`, have replicates that end unfitted, as a sentence."""
     last = last_epoch(table)
     lacking = lost(last, last["train_error"] >= LEARNT, *by)
-    about = f"Dotted, grey: replicates that did not fit (training error {LEARNT:g} or more)"
+    about = f"Grey: replicates that did not fit (training error {LEARNT:g} or more)"
     return f"{about}: {lacking}." if lacking else ""
 
 
