@@ -16,7 +16,8 @@ from squareloss.tables.runs import RUN, last_epoch
 # Forms of Eq. 16; and the printed one with rho of the convolutions alone, where a table has that.
 BOUNDS = {"eq16_eq12": r"Eq. 16, $\log(\rho + 1)$", "eq16_printed": "Eq. 16 as printed"}
 CONVOLUTIONS = {"eq16_printed_convolutions": "Eq. 16, conv."}
-BY = ["init_scale", "n_train"]
+VARIES = ("init_scale", "n_train")
+BY = [*VARIES]
 HEAD = {
     "rho": r"$\rho$",
     "rho_convolutions": r"$\rho$, conv.",
@@ -212,7 +213,7 @@ def stuck(means: pd.DataFrame, classes: int) -> str:
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw Figure 6 or 7: (a) the table, (b) the gap, (c) the bound against rho / sqrt(N)."""
-    style.check_sweep(table, *BY)
+    style.check_sweep(table, *VARIES)
     one = outcomes(table)
     means = summary(one)
     inits = sorted(table["init_scale"].unique())
