@@ -15,8 +15,8 @@ export CORES PYTHON
 BIN := $(or $(value SQUARELOSS_VENV),$(CURDIR)/.venv)/bin
 # `all` is what this process may have, in a container too, where Snakemake and pytest count the machine's.
 COUNT = "$$(if [ "$$CORES" = all ]; then python -m squareloss.machine.allowance; else echo "$$CORES"; fi)"
-# Snakemake's progress: in a terminal a bar a rule, elsewhere four lines a job. All of it is in its log.
-PROGRESS = $$(if [ -t 1 ]; then echo --logger rich; else echo --quiet rules host; fi)
+# Snakemake's progress: in a terminal a bar a rule, elsewhere a line a job. All of it is in its log.
+PROGRESS = --logger $$(if [ -t 1 ]; then echo rich; else echo squareloss; fi)
 # Text files are UTF-8 whatever the locale, those that `make docs` prints into too.
 export PYTHONUTF8 := 1
 # The commands of the environment first, so that nobody needs to activate it.
@@ -37,14 +37,13 @@ help: ## this list
 
 demo: cores .venv/installed ## every figure and table from real training, minutes on two cores
 	snakemake --cores $(COUNT) --configfile config/demo.yaml $(PROGRESS)
-	@cat results/demo/claims/claims.txt
 	$(MAKE) --no-print-directory report
 	@printf '%-10s %s\n' Explorer: "$$PWD/results/demo/explore.html" Claims: "$$PWD/results/demo/claims/claims.html" \
 	  Figures: "$$PWD/results/demo/figures"; tail -n 1 results/demo/claims/claims.txt
 
 report: .venv/installed ## one self-contained page with the demo's figures, tables and captions
 	@test -e results/demo/claims/claims.txt || { echo "results/demo has no results yet: run make demo first" >&2; exit 1; }
-	snakemake --configfile config/demo.yaml --report results/demo/report.html
+	snakemake --configfile config/demo.yaml --report results/demo/report.html --logger squareloss
 	@printf '%-10s %s\n' Report: "$$PWD/results/demo/report.html"
 
 test: cores .venv/installed lint ## the whole test suite

@@ -32,10 +32,6 @@ def table_of(study, experiment):
     return pd.DataFrame(rows)
 
 
-# Figures with a block for each run of their table, whichever these are.
-TAKE_ALL = {"figure9", "figure_multiclass", "figure_layers"}
-
-
 def cases():
     """Each shipped study, and each of its figures that is drawn from runs."""
     paper = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -46,7 +42,7 @@ def cases():
                 dataset |= {"source": "cifar10", "root": "data/cifar10"}
         study = load(raw)
         for name in study.figures:
-            if catalog.figures()[name].needs_runs and name not in TAKE_ALL:
+            if catalog.figures()[name].varies is not None:
                 yield pytest.param(study, name, id=f"{study.study}-{name}")
 
 

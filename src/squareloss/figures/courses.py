@@ -62,21 +62,24 @@ def draw(
     facet: Callable[..., str] | None = None,
     facet_by: tuple[str, ...] = (),
     also: Sequence[str] = (),
+    columns: int = COLUMNS,
 ) -> Figure:
-    """One panel a quantity, two in a row, and one curve a combination of the columns `by`.
+    """One panel a quantity, `columns` in a row, and one curve a combination of the columns `by`.
 
     `label` takes the values of `by` and gives the curve's name. `facet`, where given, takes those
     of `facet_by` and names a panel: each quantity has one for each, beside each other on one axis.
     The table's runs must not differ in anything else but what `also` names. Where `by` has lambda,
-    the runs without it are dashed, in the colour of their partner with it.
+    the runs without it are dashed, in the colour of their partner with it; of several values above
+    0 each has a colour.
     """
     style.check_sweep(table, *by, *facet_by, *also)
-    partners = [name for name in by if name != "weight_decay"] or by
+    alone = table.loc[table["weight_decay"] > 0, "weight_decay"].nunique() > 1
+    partners = [name for name in by if name != "weight_decay" or alone] or by
     keys = [key for key, _ in table.groupby(partners, sort=False)]
     known = dict(zip(keys, names_of(keys), strict=True))
     colours = style.colours(known.values())
     parts = list(table.groupby(list(facet_by), sort=False)) if facet else [((), table)]
-    wide, high = min(len(panels), COLUMNS), -(-len(panels) // COLUMNS)
+    wide, high = min(len(panels), columns), -(-len(panels) // columns)
     right = 0.4 if len(panels) % wide else 2.0  # for the legend
     figure = style.canvas(2.75 * wide * len(parts) + right, 2.35 * high + 0.6)
     axes = figure.subplots(high, wide * len(parts), squeeze=False)

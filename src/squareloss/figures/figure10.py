@@ -22,6 +22,8 @@ from matplotlib.figure import Figure
 from squareloss.figures import countings, style
 from squareloss.tables.runs import last_epoch
 
+VARIES = ("weight_decay", "init_scale")
+
 
 def keep(margins: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """The rows of a part's last epoch: the margins of all snapshots would not fit together."""
@@ -60,7 +62,7 @@ def panel(ax: Axes, margins: pd.DataFrame, run: pd.DataFrame, edges: np.ndarray)
 
 def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw Figure 10: a row for each initialisation, a column for each lambda."""
-    style.check_sweep(table, "weight_decay", "init_scale")
+    style.check_sweep(table, *VARIES)
     decays = style.decays(table)
     inits = sorted(table["init_scale"].unique())
     finite = margins[np.isfinite(margins["margin"])]

@@ -28,6 +28,7 @@ from squareloss.figures.style import Tabulation
 from squareloss.tables.readable import number
 from squareloss.theory.equilibrium import loss, rho_equilibrium
 
+VARIES = ("weight_decay", "init_scale")
 TITLES = {
     "weight_decay": "λ",
     "init_scale": "init scale",
@@ -134,7 +135,7 @@ def tabulate(landscape: pd.DataFrame) -> Tabulation:
 
 def draw(landscape: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw the measured counterpart of Figure 2: one panel for each value of lambda."""
-    style.check_sweep(landscape, "weight_decay", "init_scale")
+    style.check_sweep(landscape, *VARIES)
     arcs = arcs_of(landscape)
     figure = style.canvas(4.4 * len(arcs) + 0.8, 4.3)
     axes = figure.subplots(1, len(arcs), squeeze=False, sharey=True)[0]

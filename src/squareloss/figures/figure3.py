@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import countings, style
 
+VARIES = ("weight_decay", "init_scale")
 INITS = (0.9, 1.3)
 QUANTITIES = {
     "rho": (r"$\rho$", style.BLUE),
@@ -31,7 +32,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
 
     A block holds a row for each quantity; all panels share the epoch axis.
     """
-    style.check_sweep(table, "weight_decay", "init_scale")
+    style.check_sweep(table, *VARIES)
     inits = style.choose(table["init_scale"], INITS)
     table = table[table["init_scale"].isin(inits)]
     decays = style.decays(table)

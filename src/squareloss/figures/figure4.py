@@ -17,10 +17,12 @@ from matplotlib.ticker import PercentFormatter
 from squareloss.figures import style
 from squareloss.tables.runs import last_epoch
 
+VARIES = ("label_noise",)
+
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw Figure 4: 1/rho and test error of the last epoch for each share of random labels."""
-    style.check_sweep(table, "label_noise")
+    style.check_sweep(table, *VARIES)
     last = last_epoch(table)
     last = last.assign(inverse_rho=1 / last["rho"])
     good = style.fits(last)

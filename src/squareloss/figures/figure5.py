@@ -29,6 +29,7 @@ from squareloss.figures import countings, style
 from squareloss.figures.style import Tabulation
 from squareloss.tables.runs import last_epoch
 
+VARIES = ("weight_decay", "init_scale")
 # What the paper prints for each lambda. Its p-values belong to 4 and 5 initialisations.
 PAPER = {
     0.001: Regression(-18.968, math.nan, 0.94, 0.031, 4),
@@ -138,7 +139,7 @@ def panel(
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw Figure 5: a column for each value of lambda, a row for each counting of rho."""
-    style.check_sweep(table, "weight_decay", "init_scale")
+    style.check_sweep(table, *VARIES)
     decays = style.decays(table)
     inits = sorted(table["init_scale"].unique())
     colours = {init: style.SERIES[i % len(style.SERIES)] for i, init in enumerate(inits)}

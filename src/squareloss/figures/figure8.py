@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import countings, style
 
+VARIES = ("weight_decay", "init_scale")  # of which it shows one run
 INIT, DECAY = 0.9, 0.001
 OVERLAP = 1.7  # height of a histogram, in distances between two
 
@@ -112,7 +113,7 @@ def difference_axis(ax: Axes, dense: float, printed: bool = False) -> None:
 def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw Figure 8: margins at the snapshots, the last ones closer, and rho."""
     table, margins = keep(table, table), keep(margins, table)
-    style.check_sweep(table)
+    style.check_sweep(table, *VARIES)
     one = complete(margins)
     epochs = [int(epoch) for epoch in sorted(one["epoch"].unique())]
     shades = colormaps["cividis_r"](np.linspace(0.1, 1, max(len(epochs) - 1, 1)))

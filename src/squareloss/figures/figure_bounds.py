@@ -24,6 +24,7 @@ from squareloss.tables.readable import number
 from squareloss.tables.runs import last_epoch
 from squareloss.theory.bounds import BOUNDS
 
+VARIES = ("recipe_name", "network", "width", "n_train", "batch_size")
 IMAGES = "_images"  # of the columns that say how many images would bring a bound to 1
 TITLES = {bound.name: bound.title for bound in BOUNDS.values()}
 
@@ -98,7 +99,7 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """One panel a network: bounds from the tightest down, the measured gap on top."""
-    style.check_sweep(table, "recipe_name", "network", "width", "n_train", "batch_size")
+    style.check_sweep(table, *VARIES)
     rows = fitted(table)
     recipes = sorted(table["recipe_name"].unique())
     colours = dict(zip(sorted(table["n_train"].unique()), style.SERIES, strict=False))

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import courses
 
+VARIES = ("loss",)
+
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Errors, rho and NC1 against the epoch for the two losses."""
@@ -18,7 +20,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(*courses.ERRORS, courses.RHO, courses.NC1),
-        by=["loss"],
+        by=[*VARIES],
         label={"square": "square loss", "cross_entropy": "cross-entropy"}.get,
         title="Does the square loss generalise as well as cross-entropy?",
     )

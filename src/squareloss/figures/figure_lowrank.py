@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from squareloss.figures import style
 from squareloss.tables.runs import last_epoch
 
+VARIES = ("batch_size", "learning_rate", "weight_decay")
 VARIED = {
     "batch_size": "batch size",
     "learning_rate": "learning rate",
@@ -64,7 +65,7 @@ def panel(ax: Axes, last: pd.DataFrame, varied: str) -> None:
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Ranks at three tolerances against batch size, learning rate and lambda (columns)."""
-    style.check_sweep(table, *VARIED)
+    style.check_sweep(table, *VARIES)
     last = last_epoch(table)
     figure = style.canvas(9.6, 4.2)
     axes = figure.subplots(1, len(VARIED), sharey=True)

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import courses
 
+VARIES = ("normalization",)
+
 NAMES = {
     "wn": "weight norm",
     "lm": "Lagrange multiplier",
@@ -29,7 +31,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(*courses.ERRORS, courses.RHO, courses.NC1),
-        by=["normalization"],
+        by=[*VARIES],
         label=NAMES.get,
         title="Which normalisation fits first and generalises best?",
         note="rho of batch norm is that of the last layer alone.",

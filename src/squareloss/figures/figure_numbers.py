@@ -26,7 +26,8 @@ from squareloss.figures import countings, style
 from squareloss.figures.style import Tabulation
 from squareloss.tables.runs import last_epoch
 
-BY = ["recipe_name", "weight_decay", "init_scale"]
+VARIES = ("recipe_name", "weight_decay", "init_scale")
+BY = [*VARIES]
 
 
 class Quantity(NamedTuple):
@@ -165,7 +166,7 @@ def names(table: pd.DataFrame) -> list[str]:
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw a panel for each quantity, a row for each run."""
-    style.check_sweep(table, *BY)
+    style.check_sweep(table, *VARIES)
     labels = names(table)
     figure = style.canvas(11, 0.27 * len(labels) + 1.6)
     axes = figure.subplots(1, len(QUANTITIES), sharey=True)

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import courses
 
+VARIES = ("optimizer", "batch_size", "learning_rate")
+
 
 def name(optimizer: str, batch: int, rate: float) -> str:
     """A run in the legend."""
@@ -24,7 +26,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(courses.LOSS, courses.ERRORS[1], courses.RHO, courses.NC1),
-        by=["optimizer", "batch_size", "learning_rate"],
+        by=[*VARIES],
         label=name,
         title="Do small batches end where gradient descent does?",
     )

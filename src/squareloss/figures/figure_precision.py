@@ -26,6 +26,7 @@ from squareloss.figures import style
 from squareloss.figures.style import Tabulation
 from squareloss.tables.runs import last_epoch
 
+VARIES = ("recipe_name", "weight_decay")
 REFERENCE = "float64"
 MEASURES = {
     "rho": r"$\rho$",
@@ -111,7 +112,7 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """A panel a measure, a column a precision."""
-    style.check_sweep(table, "recipe_name", "weight_decay")
+    style.check_sweep(table, *VARIES)
     last = last_epoch(table)
     recipes = sorted(table["recipe_name"].unique())
     figure = style.canvas(9.6, 6.6)

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import courses
 
+VARIES = ("label_noise",)
+
 NC4 = courses.Panel("nc4", "NC4: nearest class mean", "share that differs from it")
 
 
@@ -21,7 +23,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(*courses.ERRORS, courses.NC1, NC4),
-        by=["label_noise"],
+        by=[*VARIES],
         label=lambda noise: f"{noise:.0%} random labels",
         title="Do random labels collapse as true ones do?",
         note="Training error and collapse are measured against the labels trained on.",

@@ -19,6 +19,8 @@ from squareloss.figures import style
 from squareloss.figures.reading_statements import HITS, SCALE, Reading, gap, readings
 from squareloss.figures.style import Tabulation
 
+VARIES = ("recipe_name", "weight_decay", "learning_rate", "init_scale")
+
 
 class Measure(NamedTuple):
     """A number of a trained network."""
@@ -121,7 +123,7 @@ def _written(value: object) -> str:
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """A row a reading, a panel a number, and which statements it meets."""
-    style.check_sweep(table, "recipe_name", "weight_decay", "learning_rate", "init_scale")
+    style.check_sweep(table, *VARIES)
     found = readings(table)
     starts = pd.concat([reading.at(SCALE) for reading in found])
     shown = [measure for measure in MEASURES.values() if (measure.of(starts).dropna() != 0).any()]

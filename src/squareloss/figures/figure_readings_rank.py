@@ -23,6 +23,7 @@ from squareloss.tables.runs import last_epoch
 COLUMNS = [*(f"rank_{tolerance}" for tolerance in TOLERANCES), "train_error", "test_error"]
 TITLES = [f"rank above {tolerance}" for tolerance in TOLERANCES]
 TITLES += ["training error (share)", "test error (share)"]
+VARIES = ("recipe_name", "dataset", "normalization", "loss", "weight_decay", "batch_size")
 VARIED = ["weight_decay", "batch_size"]
 
 
@@ -65,7 +66,7 @@ def _written(value: object) -> object:
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """A row a reading, a panel a tolerance; then the errors."""
-    style.check_sweep(table, "recipe_name", "dataset", "normalization", "loss", *VARIED)
+    style.check_sweep(table, *VARIES)
     order = list(table["recipe_name"].unique())
     figure = style.canvas(11, 0.55 * len(order) + 1.7)
     axes = figure.subplots(1, len(COLUMNS), sharey=True)

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import courses
 
+VARIES = ("optimizer", "weight_decay")
+
 PANELS = (
     courses.Panel(
         "update_norm",
@@ -32,7 +34,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=PANELS,
-        by=["optimizer", "weight_decay"],
+        by=[*VARIES],
         label=lambda optimizer, decay: (
             rf"{'full-batch GD' if optimizer == 'gd' else 'SGD'}, $\lambda$ = {decay:g}"
         ),

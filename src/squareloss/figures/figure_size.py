@@ -25,7 +25,8 @@ from squareloss.figures.courses import Panel
 from squareloss.figures.style import Tabulation
 from squareloss.tables.runs import last_epoch
 
-BY = ["width", "n_train", "batch_size", "weight_decay"]
+VARIES = ("width", "n_train", "batch_size", "weight_decay")
+BY = [*VARIES]
 PANELS = (
     Panel("rho", r"Product norm $\rho$", r"$\rho$", log=True),
     Panel("mean_margin", "Mean margin", r"mean of $y_n f_n$", log=True),

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import courses
 
+VARIES = ("weight_decay", "init_scale")
+
 EQUILIBRIUM = courses.Panel("rho_mu", r"Quasi-interpolation", r"$\rho\,\mu$ (1 at interpolation)")
 
 
@@ -23,7 +25,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table.assign(rho_mu=table["rho"] * table["mu"]),
         made_from,
         panels=(courses.RHO, EQUILIBRIUM, *courses.ERRORS),
-        by=["weight_decay", "init_scale"],
+        by=[*VARIES],
         label=lambda decay, init: rf"start {init:g}, $\lambda$ = {decay:g}",
         title=r"Under the same penalty, do different starts come to the same $\rho$?",
     )

@@ -17,7 +17,8 @@ from squareloss.tables.runs import RUN, last_epoch
 # Eq. 16 as printed; and with rho of the convolutions alone, where a table has that.
 BOUND, CONVOLUTIONS = "eq16_printed", "eq16_printed_convolutions"
 BOUNDS = ("eq16_eq12", BOUND, CONVOLUTIONS)
-BY = ["init_scale", "n_train"]
+VARIES = ("init_scale", "n_train")
+BY = [*VARIES]
 HEAD = {
     "rho": r"$\rho$",
     "rho_convolutions": r"$\rho$, conv.",
@@ -239,7 +240,7 @@ def stuck(means: pd.DataFrame, classes: int) -> str:
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw Figure 6 or 7: (a) the table, (b) the gap, (c) the bound over the gap."""
-    style.check_sweep(table, *BY)
+    style.check_sweep(table, *VARIES)
     one = outcomes(table)
     means = summary(one)
     inits = sorted(table["init_scale"].unique())

@@ -19,6 +19,7 @@ from matplotlib.transforms import Bbox
 from squareloss.claims.select import LEARNT
 from squareloss.errors import UserError
 from squareloss.files import whole
+from squareloss.source.catalog import misfit
 from squareloss.spec import coordinates
 from squareloss.tables.aggregate import TRAINED
 from squareloss.tables.readable import markdown_table, number
@@ -166,25 +167,19 @@ def save_table(table: Tabulation, prefix: str) -> None:
 def check_sweep(table: pd.DataFrame, *varied: str) -> None:
     """Refuse a table whose runs differ in more than `varied`: to compare them would mean nothing.
 
-    A recipe is a name for its settings, so several are taken where a setting is varied, one for
-    each value of it. Raises `UserError` naming the column.
+    Raises `UserError` naming the column.
     """
     settings = [name for name in TRAINED if name in table]
-    for name in (*RUN, *settings):
-        values = table[name].unique()
-        if name not in ("recipe_name", *varied) and len(values) > 1:
-            raise UserError(f"this figure takes one {name}, but its table has {_listed(values)}")
-    if "recipe_name" not in varied:
-        keys = [name for name in settings if name in varied]
-        for rows in [rows for _, rows in table.groupby(keys)] if keys else [table]:
-            recipes = rows["recipe_name"].unique()
-            if len(recipes) > 1:
-                shown = _listed(recipes)
-                raise UserError(f"this figure takes one recipe_name, but its table has {shown}")
-
-
-def _listed(values: Iterable[object]) -> str:
-    return ", ".join(str(value) for value in values)
+    recipes = table.drop_duplicates("recipe_name").set_index("recipe_name", drop=False)
+    found = misfit(
+        {name: table[name].unique().tolist() for name in RUN},
+        recipes[settings].to_dict("index"),  # type: ignore[arg-type]
+        varied,
+    )
+    if found:
+        name, values = found
+        shown = ", ".join(str(value) for value in values)
+        raise UserError(f"this figure takes one {name}, but its table has {shown}")
 
 
 def choose(values: pd.Series, wanted: Sequence[float]) -> list[float]:

@@ -18,7 +18,8 @@ from squareloss.errors import UserError
 from squareloss.model import normalization
 from squareloss.model.architecture import weight_shapes
 from squareloss.source import catalog
-from squareloss.study.config import Study, Sweep
+from squareloss.study.config import Experiment, Study, Sweep
+from squareloss.tables.aggregate import TRAINED
 
 MOST_PARAMETERS = 1e11  # several times what the memory of one GPU holds
 MOST_WIDTH = 1e6
@@ -124,6 +125,8 @@ def _check_experiments(study: Study) -> None:
         check_choice("experiments", name, drawn)
         for i, sweep in enumerate(experiment.sweeps):
             _check_sweep(f"experiments.{name}.sweeps[{i}]", sweep, name, study)
+        if name in study.figures:
+            _check_compared(name, experiment, study)
 
 
 def _check_sweep(place: str, sweep: Sweep, figure: str, study: Study) -> None:
@@ -147,6 +150,36 @@ def _check_sweep(place: str, sweep: Sweep, figure: str, study: Study) -> None:
             _check_sizes(key("n_train"), grid["n_train"], dataset, study)
     if figure in study.figures and _reads_landscape(figure):
         _check_landscape(figure, place, grid, study)
+
+
+def _check_compared(figure: str, experiment: Experiment, study: Study) -> None:
+    """Check that a figure takes all runs of its experiment into one picture.
+
+    The figure itself would say so too, but after hours of training.
+    """
+    about, grids = catalog.figures()[figure], [s.grid(study.baseline) for s in experiment.sweeps]
+    values: dict[str, list[Any]] = {
+        name: list(dict.fromkeys(value for grid in grids for value in grid[name]))
+        for name in grids[0]
+    }
+    recipes = {
+        name: {key: getattr(study.recipes[name], key) for key in TRAINED}
+        for name in values.pop("recipe")
+    }
+    if about.varies is not None and (found := catalog.misfit(values, recipes, about.varies)):
+        name, several = found
+        shown = ", ".join(map(str, several))
+        raise UserError(
+            f"config: experiments.{figure}.sweeps: {figure} takes one "
+            f"{name.removesuffix('_name')}, but its runs have {shown}"
+        )
+    if about.most_runs is not None:
+        runs = len({point for grid in grids for point in itertools.product(*grid.values())})
+        if runs > about.most_runs:
+            raise UserError(
+                f"config: experiments.{figure}.sweeps: {runs} runs; {figure} takes up to "
+                f"{about.most_runs} into one picture"
+            )
 
 
 def _check_sizes(key: str, sizes: tuple[int, ...], dataset_name: str, study: Study) -> None:
