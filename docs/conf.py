@@ -12,7 +12,14 @@ project = "squareloss"
 author = "The squareloss authors"
 release = version = squareloss.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "pages", "rooms"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.viewcode",
+    "pages",
+    "pictures",
+    "rooms",
+]
 exclude_patterns = ["_*"]
 
 # Markdown as GitHub shows it: its names of headings, and its notes and warnings.

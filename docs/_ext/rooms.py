@@ -79,4 +79,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Sphinx calls this."""
     app.connect("builder-inited", write_pages)
     app.connect("autodoc-process-docstring", on_docstring)
-    return {"parallel_read_safe": True}
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
