@@ -31,6 +31,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 add_module_names = False
 toc_object_entries = False
+viewcode_follow_imported_members = False
 
 html_theme = "furo"
 html_title = "squareloss"
