@@ -3,6 +3,9 @@
 import sys
 from pathlib import Path
 
+from pygments.lexers.python import PythonLexer
+from sphinx.application import Sphinx
+
 import squareloss
 
 DOCS = Path(__file__).resolve().parent
@@ -22,8 +25,8 @@ extensions = [
 ]
 exclude_patterns = ["_*"]
 
-# Markdown as GitHub shows it: its names of headings, and its notes and warnings.
-myst_enable_extensions = ["alert"]
+# Markdown as GitHub shows it: its names of headings, its notes, and <img> with a width.
+myst_enable_extensions = ["alert", "html_image"]
 myst_heading_anchors = 6
 highlight_language = "none"
 
@@ -39,3 +42,8 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+
+
+def setup(app: Sphinx) -> None:
+    """Sphinx calls this."""
+    app.add_lexer("snakemake", PythonLexer)

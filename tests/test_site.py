@@ -222,25 +222,31 @@ def test_a_reader_finds_the_way(site, tmp_path):
     assert not nothing["pages"]
 
 
-def test_links_go_to_the_pages_that_show_their_files():
-    docs = ROOT / "docs"
-
-    def linked(target, page="start"):
-        text = pages.linked(f"see [this]({target}), and that", page, docs)
-        return re.fullmatch(r"see \[this\]\((.*)\), and that", text)[1]
-
-    assert linked("../config/README.md#top-level") == "config.md#top-level"
-    assert linked("../../config/README.md", "results/index") == "../config.md"
-    assert linked("../results/reference/long") == "reference.md"
-    assert linked("../src/squareloss/files.py#whole") == "#squareloss.files.whole"
-    # What no page shows is copied into the site.
-    assert linked("../config/demo.yaml") == "../config/demo.yaml"
-    assert linked("../LICENSE") == "../LICENSE"
-    assert linked("../results/reference/long/claims/claims.md").startswith("path:../results")
-    # Pages of docs/ are found without help.
-    assert linked("tables.md#columns") == "tables.md#columns"
-    assert linked("../tables.md", "results/index") == "../tables.md"
-    assert linked("https://example.org/../x.md") == "https://example.org/../x.md"
+@pytest.mark.parametrize(
+    ("source", "page", "target", "link"),
+    [
+        ("docs/start.md", "docs/start.md", "../config/README.md#top-level", "config.md#top-level"),
+        ("docs/results/a.md", "docs/results/a.md", "../../config/README.md", "../config.md"),
+        ("docs/start.md", "docs/start.md", "../results/reference/long", "reference.md"),
+        ("docs/start.md", "docs/start.md", "../README.md#read-it", "index.md"),
+        ("docs/start.md", "docs/start.md", "../src/squareloss/files.py#a", "#squareloss.files.a"),
+        # What no page shows is copied into the site.
+        ("docs/start.md", "docs/start.md", "../config/demo.yaml", "../config/demo.yaml"),
+        ("docs/start.md", "docs/start.md", "../LICENSE", "../LICENSE"),
+        ("docs/start.md", "docs/start.md", "../CHANGELOG.md", "path:../CHANGELOG.md"),
+        ("docs/start.md", "docs/start.md", "tables.md#columns", "tables.md#columns"),
+        ("docs/results/a.md", "docs/results/a.md", "../tables.md", "../tables.md"),
+        ("docs/start.md", "docs/start.md", "https://a.org/../x.md", "https://a.org/../x.md"),
+        ("docs/start.md", "docs/start.md", "#here", "#here"),
+        # Links of a file that a page includes are relative to the file.
+        ("config/README.md", "docs/config.md", "../docs/choices.md#a", "choices.md#a"),
+        ("config/README.md", "docs/config.md", "demo.yaml", "../config/demo.yaml"),
+        ("config/README.md", "docs/config.md", "../results/reference/README.md", "reference.md"),
+    ],
+)
+def test_links_go_to_the_pages_that_show_their_files(source, page, target, link):
+    text = pages.linked(f"see [this]({target}).", ROOT / source, ROOT / page, ROOT / "docs")
+    assert text == f"see [this]({link})."
 
 
 @pytest.mark.parametrize(
