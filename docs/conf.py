@@ -16,7 +16,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "pages
 exclude_patterns = ["_*"]
 
 # Markdown as GitHub shows it: its names of headings, and its notes and warnings.
-myst_enable_extensions = ["alert"]
+myst_enable_extensions = ["alert", "html_image"]
 myst_heading_anchors = 6
 highlight_language = "none"
 
