@@ -151,7 +151,7 @@ EXAMPLES = {
     "my-network": "figure3",
     "my-normalization": "figure3",
     "my-figure": "figure_narrowing",
-    "my-networks": "figure_bounds",
+    "my-networks": "figure_compare",
 }
 
 
