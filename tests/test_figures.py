@@ -236,34 +236,46 @@ def test_figure2_without_solutions():
     assert math.isnan(figure2.tabulate(lost).numbers["highest"][0])
 
 
-def test_figure3_means_and_bands():
+def test_figure3_has_all_starts_on_one_axis_of_rho():
     table = runs(decay=[0.0, 0.001], init=[0.9, 1.0, 1.3])
     figure = figure3.draw(table, "made up")
     assert_labelled(figure)
-    # Blocks of lambda, columns of initialisations; each cell holds the three quantities.
-    axes = np.array(figure.axes).reshape(2, 3, 2)
-    cells = {(0.001, 0.9): (0, 0), (0.001, 1.3): (0, 1), (0.0, 0.9): (1, 0), (0.0, 1.3): (1, 1)}
-    for (decay, init), (block, column) in cells.items():
-        cell = axes[block, :, column]
-        assert cell[0].get_title("left") == rf"$\lambda$ = {decay:g},  init {init:g}"
-        assert cell[-1].get_xlabel() == "epoch"
-        case = table[(table["weight_decay"] == decay) & (table["init_scale"] == init)]
-        for ax, name in zip(cell, ["rho", "train_loss", "test_error"], strict=True):
-            values = case.pivot(index="epoch", columns="replicate", values=name).to_numpy()
-            np.testing.assert_allclose(line(ax), np.median(values, 1))
-            # Of three replicates there are no quartiles: they are thin lines.
-            assert not ax.collections
-            thin = np.array([artist.get_ydata() for artist in ax.lines[1:]]).T
-            np.testing.assert_allclose(thin, values)
-    assert [ax.get_yscale() for ax in axes[0, :, 0]] == ["linear", "log", "linear"]
-    assert len({ax.get_xlim() for ax in axes.flat}) == 1
-    rho, *others = axes.swapaxes(0, 1)
-    for panels in (*others, rho[:, 0], rho[:, 1]):
-        (limits,) = {ax.get_ylim() for ax in panels.flat}
-        drawn = np.concatenate([line(ax) for ax in panels.flat])
-        assert limits[0] <= drawn.min() < drawn.max() <= limits[1]
-    assert rho[0, 0].get_ylim() != rho[0, 1].get_ylim()
+    rho, loss, error = figure.axes
+    assert [ax.get_yscale() for ax in figure.axes] == ["log", "log", "linear"]
+    dashes = {0.001: "-", 0.0: "--"}
+    for ax, column in ((rho, "rho"), (loss, "train_loss"), (error, "test_error")):
+        curves = {a.get_label(): a for a in ax.lines if not a.get_label().startswith("_")}
+        assert len(curves) == 4
+        for init in (0.9, 1.3):
+            for decay, dash in dashes.items():
+                drawn = curves[rf"init {init:g}, $\lambda$ = {decay:g}"]
+                case = table[(table["weight_decay"] == decay) & (table["init_scale"] == init)]
+                middle = case.groupby("epoch")[column].median()
+                np.testing.assert_allclose(drawn.get_ydata(), middle)
+                assert (drawn.get_linestyle(), drawn.get_color()) == (dash, style.NAMED[init])
+    low, high = rho.get_ylim()
+    values = table[table["init_scale"] != 1.0].groupby(["init_scale", "weight_decay", "epoch"])
+    assert low <= values["rho"].median().min() < values["rho"].median().max() <= high
     assert "3 replicates" in words(figure)
+
+
+def test_a_start_has_one_colour_in_every_figure(table5):
+    accuracy = figure5.draw(table5).axes[0]
+    squares = {a.get_label(): a.get_color() for a in accuracy.lines if a.get_marker() == "s"}
+    assert squares["init 0.9"] == style.NAMED[0.9]
+    assert squares["init 1.3"] == style.NAMED[1.3]
+    assert len(set(squares.values())) == len(squares)
+
+
+def test_short_axes_have_thousands_written_one_way():
+    figure = style.canvas(3, 3)
+    ax = figure.subplots()
+    ax.set_yscale("log")
+    ax.set_ylim(800, 30_000)
+    style.short_ticks(ax)
+    figure.canvas.draw()
+    shown = [text.get_text() for text in ax.get_yticklabels()]
+    assert {"1,000", "2,000", "20,000"} <= set(shown)
 
 
 def test_figure4_medians_quartiles_and_lost_groups():
@@ -488,6 +500,26 @@ def test_figure8_closer_shows_the_last_two_snapshots_wherever_they_lie():
     assert labels[:-1] == [f"epoch {epoch:,}" for epoch in SNAPSHOTS[-2:]]
 
 
+def test_figure8s_dashed_line_ends_below_the_legend():
+    table = run(0)
+    margins = margins_of(0)
+    margins["margin"] += 1 / finals(table, replicate=0)["rho"].item() - 1e-3  # interpolation
+    figure = figure8.draw(table, margins)
+    figure.draw_without_rendering()
+    closer = figure.axes[1]
+    [dashed] = [a for a in closer.lines if a.get_linestyle() == "--" and len(a.get_xdata())]
+    top = closer.transAxes.transform((0, dashed.get_ydata()[1]))[1]
+    assert top < closer.get_legend().get_window_extent().y0
+
+
+def test_figure8_shows_a_replicate_that_fits():
+    table = run(0)
+    table.loc[table["replicate"] == 0, "train_error"] = 0.5
+    assert "Margins: replicate 1" in words(figure8.draw(table, margins_of(0)))
+    table["train_error"] = 0.5
+    assert "Margins: replicate 0" in words(figure8.draw(table, margins_of(0)))
+
+
 def test_figure8_without_margins():
     figure = figure8.draw(run(0, diverged=[0, 1, 2]), margins_of(0, diverged=[0, 1, 2]))
     assert "every replicate diverged" in words(figure)
@@ -496,7 +528,7 @@ def test_figure8_without_margins():
 def test_figure8_of_one_replicate_has_no_mean():
     for replicates, names in (
         (1, ["replicate 0"]),
-        (3, ["replicate 0", "mean ± sd over replicates"]),
+        (3, ["replicate 0", "median and quartiles"]),
     ):
         course = figure8.draw(run(0, replicates), margins_of(0)).axes[2]
         assert [text.get_text() for text in course.get_legend().get_texts()] == names
@@ -629,8 +661,8 @@ def test_power():
 def test_courses_draw_one_curve_a_run_with_its_values():
     table = runs(decay=[0.0, 0.001], init=[0.5, 2.0]).assign(product=lambda t: t["rho"] * t["mu"])
     panels = (courses.RHO, courses.Panel("product", "Product", "unit"))
-    by, title = ["weight_decay", "init_scale"], "All of them"
-    figure = courses.draw(table, "made up", panels, by, "decay {}, init {}".format, title)
+    curves = courses.Curves(["weight_decay", "init_scale"], "decay {}, init {}".format)
+    figure = courses.draw(table, "made up", panels, curves, "All of them")
     rho = figure.axes[0]
     assert rho.get_yscale() == "log"
     labels = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
@@ -652,7 +684,8 @@ def test_courses_draw_one_curve_a_run_with_its_values():
 
 @pytest.mark.parametrize("count", [1, 4, 5, 7])
 def test_courses_draw_any_number_of_panels(count):
-    figure = courses.draw(run(0), "", (courses.RHO,) * count, ["weight_decay"], "{}".format, "All")
+    curves = courses.Curves(["weight_decay"], "{}".format)
+    figure = courses.draw(run(0), "", (courses.RHO,) * count, curves, "All")
     assert len(figure.axes) == count
     assert sum(ax.get_legend() is not None for ax in figure.axes) == 1
 
@@ -662,7 +695,8 @@ def test_courses_of_shares_begin_at_zero():
     table["test_error"] -= table["test_error"].min()
     for shift, lowest in ((0.0, 0.0), (-1.0, -1.0)):
         shifted = table.assign(test_error=table["test_error"] + shift)
-        figure = courses.draw(shifted, "", courses.ERRORS, ["weight_decay"], "{}".format, "Errors")
+        curves = courses.Curves(["weight_decay"], "{}".format)
+        figure = courses.draw(shifted, "", courses.ERRORS, curves, "Errors")
         bottom = figure.axes[1].get_ylim()[0]
         assert lowest - 0.1 < bottom < lowest + 0.3
 

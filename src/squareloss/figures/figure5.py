@@ -141,7 +141,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     style.check_sweep(table, "weight_decay", "init_scale")
     decays = style.decays(table)
     inits = sorted(table["init_scale"].unique())
-    colours = {init: style.SERIES[i % len(style.SERIES)] for i, init in enumerate(inits)}
+    colours = style.colours(inits)
     rows = counted(table)
     figure = style.canvas(4.1 * len(decays), 3.1 * len(rows) + 0.9)
     axes = figure.subplots(len(rows), len(decays), squeeze=False, sharey=True)

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 
 from squareloss.figures import courses
 
+NAMES = {"square": "square loss", "cross_entropy": "cross-entropy"}
+
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Errors, rho and NC1 against the epoch for the two losses."""
@@ -18,7 +20,6 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(*courses.ERRORS, courses.RHO, courses.NC1),
-        by=["loss"],
-        label={"square": "square loss", "cross_entropy": "cross-entropy"}.get,
+        curves=courses.Curves(["loss"], NAMES.__getitem__),
         title="Does the square loss generalise as well as cross-entropy?",
     )

@@ -24,7 +24,6 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(courses.LOSS, courses.ERRORS[1], courses.RHO, courses.NC1),
-        by=["optimizer", "batch_size", "learning_rate"],
-        label=name,
+        curves=courses.Curves(["optimizer", "batch_size", "learning_rate"], name),
         title="Do small batches end where gradient descent does?",
     )

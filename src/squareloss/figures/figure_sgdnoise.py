@@ -26,15 +26,17 @@ PANELS = (
 )
 
 
+def name(optimizer: str, decay: float) -> str:
+    """A run in the legend."""
+    return rf"{'full-batch GD' if optimizer == 'gd' else 'SGD'}, $\lambda$ = {decay:g}"
+
+
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Change of the weights in an epoch, and relative spread of the margins, against the epoch."""
     return courses.draw(
         table,
         made_from,
         panels=PANELS,
-        by=["optimizer", "weight_decay"],
-        label=lambda optimizer, decay: (
-            rf"{'full-batch GD' if optimizer == 'gd' else 'SGD'}, $\lambda$ = {decay:g}"
-        ),
+        curves=courses.Curves(["optimizer", "weight_decay"], name),
         title="Does noise stay with weight decay and vanish without?",
     )

@@ -23,7 +23,6 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table.assign(rho_mu=table["rho"] * table["mu"]),
         made_from,
         panels=(courses.RHO, EQUILIBRIUM, *courses.ERRORS),
-        by=["weight_decay", "init_scale"],
-        label=lambda decay, init: rf"start {init:g}, $\lambda$ = {decay:g}",
+        curves=courses.Curves(["weight_decay", "init_scale"], courses.start),
         title=r"Under the same penalty, do different starts come to the same $\rho$?",
     )

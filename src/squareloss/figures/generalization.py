@@ -243,7 +243,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     one = outcomes(table)
     means = summary(one)
     inits = sorted(table["init_scale"].unique())
-    colours = dict(zip(inits, style.SERIES, strict=False))
+    colours = style.colours(inits)
     heights = [0.22 * (len(means) + 1), 3.1]
     figure = style.canvas(9.4, sum(heights) + 1.3)
     axes = figure.subplot_mosaic([["a", "a"], ["b", "c"]], height_ratios=heights)
