@@ -632,12 +632,28 @@ def test_figure10_histograms_and_sd_within_a_replicate():
     assert_labelled(figure)
     one = parts[1][parts[1]["epoch"] == EPOCHS].dropna().groupby("replicate")["margin"]
     text = "\n".join(t.get_text() for t in figure.axes[2].texts)
-    assert style.power(one.std().mean()) in text
-    assert style.power(one.mean().mean()) in text
+    assert style.power(one.std().median()) in text
+    assert style.power(one.mean().median()) in text
     assert "replicates: 2" in text
-    assert "diverged" in figure.axes[3].texts[0].get_text()
-    # Both values of lambda share the axis of an initialisation.
-    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+    assert "no replicate fits" in figure.axes[3].texts[0].get_text()
+    # All initialisations of a lambda share their axis.
+    assert figure.axes[0].get_xlim() == figure.axes[2].get_xlim()
+
+
+def test_figure10_shows_the_spread_of_margins_and_not_that_of_replicates():
+    """Three replicates far apart, each with margins that are nearly equal, and one without a fit."""
+    table, margins = run(0, replicates=4), margins_of(0, replicates=4)
+    margins = figure10.keep(margins, table)
+    margins["margin"] = margins["margin"].astype(float) * (1 + margins["replicate"])
+    table.loc[table["replicate"] == 3, "train_error"] = 0.5
+    margins.loc[margins["replicate"] == 3, "margin"] *= -1
+    figure = figure10.draw(table, margins)
+    low, high = figure.axes[0].get_xlim()
+    deviation = 1e-6 / 1e-3  # of a margin's sd from its mean, in `margins_of`
+    assert -6 * deviation < low < -2 * deviation
+    assert 2 * deviation < high < 6 * deviation
+    assert "replicates: 3" in words(figure)
+    assert "did not fit (training error 0.05 or more): λ = 0.001, init = 0.9: 1 of 4" in words(figure)
 
 
 def test_mixed_runs_are_refused():
