@@ -163,7 +163,7 @@ def test_figure5_has_a_row_for_each_counting_and_the_paper_at_its_own():
             assert found["slope"] == pytest.approx(line.slope)
             assert found["r_squared"] == pytest.approx(line.r_squared)
             ax = axes[row, column]
-            squares = [bars[0] for bars in ax.containers]
+            squares = [artist for artist in ax.lines if artist.get_marker() == "s"]
             places = sorted(square.get_xdata()[0] for square in squares)
             assert places == pytest.approx(sorted(means["x"]))
             assert ax.get_xlabel() == figure5.AXES[counting]
@@ -185,10 +185,12 @@ def test_generalization_shows_the_bound_at_rho_of_the_convolutions():
         assert row["rho_convolutions_median"] == pytest.approx(rho.median())
         bound = same["eq16_printed"] / DENSE[row["init_scale"]]
         assert row["eq16_printed_convolutions_median"] == pytest.approx(bound.median())
-    drawn = [a for a in figure.axes[2].lines if a.get_marker() == "^" and len(a.get_xdata())]
-    x = np.concatenate([a.get_xdata() for a in drawn])
-    expected = last["rho"] / last["init_scale"].map(DENSE) / np.sqrt(last["n_train"])
-    np.testing.assert_allclose(sorted(x), sorted(expected))
+    drawn = [a for a in figure.axes[2].lines if a.get_marker() == "."]
+    ratios = np.concatenate([a.get_ydata() for a in drawn])
+    one = generalization.outcomes(table)
+    gap = one["test_error"] - one["train_error"]
+    expected = pd.concat([one[name] / gap for name in generalization.BOUNDS[1:]])[gap > 0]
+    np.testing.assert_allclose(sorted(ratios[np.isfinite(ratios)]), sorted(expected[expected > 0]))
 
 
 def marks(ax, y, filled, marker):
@@ -239,6 +241,24 @@ def test_numbers_of_several_recipes_are_named_and_of_a_lost_run_missing():
     assert "3 of 3" in words(figure)
     with pytest.raises(UserError, match="n_train"):
         figure_numbers.draw(pd.concat([table, run(3, n=10)]))
+
+
+def test_numbers_of_one_replicate_have_no_median_and_what_does_not_fit_is_grey():
+    assert "medians" not in words(figure_numbers.draw(with_convolutions(run(0, replicates=1))))
+    table = with_convolutions(run(0))
+    table.loc[table["replicate"] == 1, "train_error"] = 0.5
+    figure = figure_numbers.draw(table)
+    assert "medians" in words(figure)
+    assert "did not fit (training error 0.05 or more): λ = 0.001, init = 0.9: 1 of 3" in words(
+        figure
+    )
+    last = finals(table)
+    middle = last.loc[last["replicate"] != 1, "rho"].median()
+    assert marks(figure.axes[0], 0, False, "o") == [pytest.approx(middle)]
+    grey = [a for a in figure.axes[0].lines if a.get_color() == style.GREY]
+    assert last.loc[last["replicate"] == 1, "rho"].item() in [a.get_xdata()[0] for a in grey]
+    made = figure_numbers.tabulate(table).numbers.set_index("counts")
+    assert made.loc["layers", "rho_median"] == pytest.approx(middle)
 
 
 def test_the_table_of_numbers_has_a_row_for_each_counting(tmp_path):

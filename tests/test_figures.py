@@ -146,6 +146,12 @@ def line(ax, i=0):
     return np.asarray(ax.lines[i].get_ydata(), dtype=float)
 
 
+def middles(bars):
+    """The values between error bars: of bars along x those, else those along y."""
+    values = bars[0].get_xdata() if bars.has_xerr else bars[0].get_ydata()
+    return np.asarray(values, dtype=float)
+
+
 def finals(table, **where):
     rows = table[table["epoch"] == EPOCHS]
     for name, value in where.items():
@@ -579,7 +585,9 @@ def test_figure9_has_those_that_never_started_apart():
     assert [ends.min(), ends.max()] == pytest.approx(quartiles.tolist())
     grey = [a for a in nc1.lines if a.get_color() == style.GREY and a.get_linestyle() == ":"]
     assert {a.get_ydata()[-1] for a in grey} >= set(finals(table[never])["nc1"])
-    assert "Grey: replicates that did not fit (training error 0.05 or more): 4 of 16" in words(figure)
+    assert "Grey: replicates that did not fit (training error 0.05 or more): 4 of 16" in words(
+        figure
+    )
     made = figure9.tabulate(table)
     assert made.numbers["nc1"].item() == pytest.approx(np.median(started))
     assert made.numbers["nc1_greatest"].item() == pytest.approx(started.max())
@@ -641,7 +649,7 @@ def test_figure10_histograms_and_sd_within_a_replicate():
 
 
 def test_figure10_shows_the_spread_of_margins_and_not_that_of_replicates():
-    """Three replicates far apart, each with margins that are nearly equal, and one without a fit."""
+    """Three replicates far apart, each with margins that are nearly equal, one without a fit."""
     table, margins = run(0, replicates=4), margins_of(0, replicates=4)
     margins = figure10.keep(margins, table)
     margins["margin"] = margins["margin"].astype(float) * (1 + margins["replicate"])
@@ -653,7 +661,9 @@ def test_figure10_shows_the_spread_of_margins_and_not_that_of_replicates():
     assert -6 * deviation < low < -2 * deviation
     assert 2 * deviation < high < 6 * deviation
     assert "replicates: 3" in words(figure)
-    assert "did not fit (training error 0.05 or more): λ = 0.001, init = 0.9: 1 of 4" in words(figure)
+    assert "did not fit (training error 0.05 or more): λ = 0.001, init = 0.9: 1 of 4" in words(
+        figure
+    )
 
 
 def test_mixed_runs_are_refused():
@@ -800,6 +810,22 @@ def test_low_rank_is_drawn_against_what_was_varied():
     assert batch.get_ylim()[0] == 0
 
 
+def test_ranks_are_of_what_they_can_be_and_lines_on_top_of_each_other_are_seen():
+    """The dense network has hidden layers of 100 units, of 50 at half the width."""
+    table = pd.concat([run(0, decay=d, network="mlp", recipe="mlp") for d in (0.0, 0.001)])
+    table = pd.concat([table, table.assign(batch_size=16)])
+    for width, full in ((1.0, 100), (0.5, 50)):
+        batch = figure_lowrank.draw(table.assign(width=width)).axes[0]
+        assert batch.get_ylabel().startswith(f"rank of {full}:")
+        assert batch.get_ylim() == pytest.approx((0, 1.05 * full))
+        curves = {bars.get_label(): bars[0] for bars in batch.containers}
+        free, decayed = (curves[rf"above 1e-3, $\lambda$ = {d:g}"] for d in (0, 0.001))
+        assert free.get_linewidth() < decayed.get_linewidth()
+        assert free.get_zorder() > decayed.get_zorder()
+    ranks = figure_readings_rank.draw(table.assign(width=0.5)).axes[0]
+    assert ranks.get_xlabel() == "rank above 1e-3, of 50"
+
+
 def test_two_networks_trained_by_different_recipes_have_panels_of_their_own():
     points = [("cnn6", 1000), ("small-start", 500), ("small-start", 1000)]
     tables = [
@@ -868,10 +894,14 @@ def test_bounds_with_ample_data_are_drawn_where_the_data_are_fitted():
     figure = figure_ample.draw(pd.DataFrame(rows))
     first = figure.axes[0]
     assert first.get_title(loc="left") == "a: median test error 0.0005"
-    few, many = first.lines[:2]
+    few, many = first.containers
     assert [few.get_label(), many.get_label()] == ["N = 100", "N = 10,000"]
-    np.testing.assert_allclose(few.get_xdata(), 2.0)
-    np.testing.assert_allclose(many.get_xdata(), 0.2)
+    np.testing.assert_allclose(middles(few), 2.0)
+    np.testing.assert_allclose(middles(many), 0.2)
+    # From quartile to quartile of the two problems that were fitted.
+    spread = pd.DataFrame(rows).assign(value=lambda t: t["value"] * (1 + t["replicate"]))
+    bars = figure_ample.draw(spread).axes[0].containers[1][2][0].get_segments()
+    np.testing.assert_allclose([bar[:, 0] for bar in bars], [[0.25, 0.35]] * len(bars))
     numbers = figure_ample.tabulate(pd.DataFrame(rows)).numbers
     assert numbers["eq16_printed"].tolist() == pytest.approx([2.0, 0.2] * 2)
     assert numbers["test_error"].tolist() == [5e-4] * 4
@@ -907,10 +937,15 @@ def test_collapse_is_drawn_by_layer():
     for ax, other in zip(figure.axes[::2], figure.axes[1::2], strict=True):
         assert ax.get_ylim() == other.get_ylim()  # of both lambdas
     first, second, third, _ = figure.axes[::2]
-    np.testing.assert_allclose(line(first), 10 / np.arange(1, 4) + 0.5)  # epoch 0, two replicates
-    np.testing.assert_allclose(line(second), 20 / np.arange(1, 4) + 0.5)
-    assert len(first.lines) == len(SNAPSHOTS)
-    np.testing.assert_allclose(line(third), 0.1 / np.arange(1, 4))
+    start = first.containers[0]  # epoch 0, two replicates
+    np.testing.assert_allclose(middles(start), 10 / np.arange(1, 4) + 0.5)
+    bars = [segment[:, 1] for segment in start[2][0].get_segments()]
+    np.testing.assert_allclose(bars, [[10 / k + 0.25, 10 / k + 0.75] for k in range(1, 4)])
+    np.testing.assert_allclose(middles(second.containers[0]), 20 / np.arange(1, 4) + 0.5)
+    assert len(first.containers) == len(SNAPSHOTS)
+    widths = [container[0].get_linewidth() for container in first.containers]
+    assert all(a > b for a, b in pairwise(widths))  # one on top of another leaves it visible
+    np.testing.assert_allclose(middles(third.containers[0]), 0.1 / np.arange(1, 4))
     assert "layers" in catalog.figures()["figure_layers"].reads
     diverged = layer_rows().assign(nc1_trace=np.nan)
     assert "diverged" in words(figure_layers.draw(diverged))
@@ -962,10 +997,14 @@ def test_what_the_readings_axes_say_is_apart():
     for ax in figure.axes:
         shown = [text for text in ax.get_xticklabels() if text.get_text()]
         boxes = sorted((text.get_window_extent() for text in shown), key=lambda box: box.x0)
+        if turned := max(text.get_rotation() for text in shown):  # lines of text on a slope
+            apart = ax.bbox.width / len(shown) * math.sin(math.radians(turned))
+            assert apart > shown[0].get_size() / 72 * figure.dpi
+            continue
         inside = [box for box in boxes if ax.bbox.x0 <= (box.x0 + box.x1) / 2 <= ax.bbox.x1]
         assert len(inside) >= 2, ax.get_xlabel()
         assert all(a.x1 < b.x0 for a, b in pairwise(inside)), ax.get_xlabel()
-    [title] = [t for t in figure.findobj(Text) if t.get_text().startswith("the paper's statements")]
+    [title] = [t for t in figure.findobj(Text) if t.get_text().startswith("The paper's statements")]
     assert title.get_window_extent().x1 <= figure.get_window_extent().x1
 
 

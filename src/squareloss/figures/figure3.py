@@ -36,9 +36,11 @@ OTHER_SIZES = replace(courses.RHO_CONVOLUTIONS, printed=())
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
-    """Draw Figure 3: a panel a quantity, a colour for each initialisation, dashed without lambda."""
+    """Draw Figure 3: a panel a quantity, a colour for each start, dashed without lambda."""
     table = table[table["init_scale"].isin(style.choose(table["init_scale"], INITS))]
-    alone = "Convolutions alone: rho without the norms of the dense layers, as in the authors' code."
+    alone = (
+        "Convolutions alone: rho without the norms of the dense layers, as in the authors' code."
+    )
     return courses.draw(
         table.sort_values(["weight_decay", "init_scale"], ascending=[False, True], kind="stable"),
         made_from,
