@@ -79,27 +79,27 @@ def test_the_papers_own_size_is_its_network_width_and_images(changed, own):
     assert countings.own_size(at_own_size(run(0)).assign(**changed)) is own
 
 
-def test_figure3s_right_axis_is_rho_of_the_convolutions():
+def test_figure3_has_a_panel_of_the_convolutions_and_the_papers_rho_at_its_size():
     table = with_convolutions(runs(decay=[0.001, 0.0], init=[0.9, 1.3]))
     for shown in (table, at_own_size(table)):
         figure = figure3.draw(shown)
         assert_labelled(figure)
-        rho = np.array(figure.axes).reshape(2, 3, 2)[:, 0]
-        for column, init in enumerate((0.9, 1.3)):
-            for ax in rho[:, column]:
-                axis, forward = second(ax)
-                assert forward(600.0) == pytest.approx(600 / DENSE[init])
-                assert axis.get_ylabel() == (countings.AXIS if init == 1.3 else "")
-                dashed = [a.get_ydata()[0] for a in ax.lines if a.get_linestyle() == "--"]
-                assert dashed == ([] if shown is table else [500 * DENSE[init]])
-                assert shown is table or ax.get_ylim()[1] > 500 * DENSE[init]
-        assert ("the paper: 500" in words(figure)) == (shown is not table)
+        alone = figure.axes[1]
+        assert alone.get_ylabel() == countings.AXIS
+        curves = {a.get_label(): a for a in alone.lines}
+        case = table[(table["weight_decay"] == 0.001) & (table["init_scale"] == 1.3)]
+        middle = case.groupby("epoch")["rho"].median() / DENSE[1.3]
+        drawn = curves[r"init 1.3, $\lambda$ = 0.001"].get_ydata()
+        np.testing.assert_allclose(drawn, middle)
+        dotted = [a.get_ydata()[0] for a in alone.lines if a.get_linestyle() == ":"]
+        assert dotted == ([] if shown is table else [500])
+        assert ("the paper" in words(figure)) == (shown is not table)
 
 
-def test_figure3_of_an_older_table_has_one_axis():
+def test_figure3_of_an_older_table_has_one_counting():
     figure = figure3.draw(runs(decay=[0.001, 0.0], init=[0.9, 1.3]))
-    assert not any(ax.child_axes for ax in figure.axes)
-    assert "convolutions" not in words(figure)
+    assert len(figure.axes) == 3
+    assert "onvolutions" not in words(figure)
 
 
 def test_figure8s_top_axis_is_the_difference_over_rho_of_the_convolutions():
@@ -138,8 +138,8 @@ def test_figure10s_second_line_is_the_authors_margin():
         figure.axes, [(0.001, 0.9), (0.0, 0.9), (0.001, 1.3), (0.0, 1.3)], strict=True
     ):
         last = finals(table, weight_decay=decay, init_scale=init)
-        mean = 2 * DENSE[init] * last["mean_margin"].mean()
-        sd = 2 * DENSE[init] * last["margin_sd"].mean()
+        mean = 2 * DENSE[init] * last["mean_margin"].median()
+        sd = 2 * DENSE[init] * last["margin_sd"].median()
         text = ax.texts[0].get_text().splitlines()[1]
         assert text == (
             f"convolutions alone, $f_1 - f_2$: mean {style.power(mean)},  sd {style.power(sd)}"
@@ -163,7 +163,7 @@ def test_figure5_has_a_row_for_each_counting_and_the_paper_at_its_own():
             assert found["slope"] == pytest.approx(line.slope)
             assert found["r_squared"] == pytest.approx(line.r_squared)
             ax = axes[row, column]
-            squares = [bars[0] for bars in ax.containers]
+            squares = [artist for artist in ax.lines if artist.get_marker() == "s"]
             places = sorted(square.get_xdata()[0] for square in squares)
             assert places == pytest.approx(sorted(means["x"]))
             assert ax.get_xlabel() == figure5.AXES[counting]
@@ -185,10 +185,12 @@ def test_generalization_shows_the_bound_at_rho_of_the_convolutions():
         assert row["rho_convolutions_median"] == pytest.approx(rho.median())
         bound = same["eq16_printed"] / DENSE[row["init_scale"]]
         assert row["eq16_printed_convolutions_median"] == pytest.approx(bound.median())
-    drawn = [a for a in figure.axes[2].lines if a.get_marker() == "^" and len(a.get_xdata())]
-    x = np.concatenate([a.get_xdata() for a in drawn])
-    expected = last["rho"] / last["init_scale"].map(DENSE) / np.sqrt(last["n_train"])
-    np.testing.assert_allclose(sorted(x), sorted(expected))
+    drawn = [a for a in figure.axes[2].lines if a.get_marker() == "."]
+    ratios = np.concatenate([a.get_ydata() for a in drawn])
+    one = generalization.outcomes(table)
+    gap = one["test_error"] - one["train_error"]
+    expected = pd.concat([one[name] / gap for name in generalization.BOUNDS[1:]])[gap > 0]
+    np.testing.assert_allclose(sorted(ratios[np.isfinite(ratios)]), sorted(expected[expected > 0]))
 
 
 def marks(ax, y, filled, marker):
@@ -239,6 +241,24 @@ def test_numbers_of_several_recipes_are_named_and_of_a_lost_run_missing():
     assert "3 of 3" in words(figure)
     with pytest.raises(UserError, match="n_train"):
         figure_numbers.draw(pd.concat([table, run(3, n=10)]))
+
+
+def test_numbers_of_one_replicate_have_no_median_and_what_does_not_fit_is_grey():
+    assert "medians" not in words(figure_numbers.draw(with_convolutions(run(0, replicates=1))))
+    table = with_convolutions(run(0))
+    table.loc[table["replicate"] == 1, "train_error"] = 0.5
+    figure = figure_numbers.draw(table)
+    assert "medians" in words(figure)
+    assert "did not fit (training error 0.05 or more): λ = 0.001, init = 0.9: 1 of 3" in words(
+        figure
+    )
+    last = finals(table)
+    middle = last.loc[last["replicate"] != 1, "rho"].median()
+    assert marks(figure.axes[0], 0, False, "o") == [pytest.approx(middle)]
+    grey = [a for a in figure.axes[0].lines if a.get_color() == style.GREY]
+    assert last.loc[last["replicate"] == 1, "rho"].item() in [a.get_xdata()[0] for a in grey]
+    made = figure_numbers.tabulate(table).numbers.set_index("counts")
+    assert made.loc["layers", "rho_median"] == pytest.approx(middle)
 
 
 def test_the_table_of_numbers_has_a_row_for_each_counting(tmp_path):

@@ -146,6 +146,12 @@ def line(ax, i=0):
     return np.asarray(ax.lines[i].get_ydata(), dtype=float)
 
 
+def middles(bars):
+    """The values between error bars: of bars along x those, else those along y."""
+    values = bars[0].get_xdata() if bars.has_xerr else bars[0].get_ydata()
+    return np.asarray(values, dtype=float)
+
+
 def finals(table, **where):
     rows = table[table["epoch"] == EPOCHS]
     for name, value in where.items():
@@ -236,34 +242,46 @@ def test_figure2_without_solutions():
     assert math.isnan(figure2.tabulate(lost).numbers["highest"][0])
 
 
-def test_figure3_means_and_bands():
+def test_figure3_has_all_starts_on_one_axis_of_rho():
     table = runs(decay=[0.0, 0.001], init=[0.9, 1.0, 1.3])
     figure = figure3.draw(table, "made up")
     assert_labelled(figure)
-    # Blocks of lambda, columns of initialisations; each cell holds the three quantities.
-    axes = np.array(figure.axes).reshape(2, 3, 2)
-    cells = {(0.001, 0.9): (0, 0), (0.001, 1.3): (0, 1), (0.0, 0.9): (1, 0), (0.0, 1.3): (1, 1)}
-    for (decay, init), (block, column) in cells.items():
-        cell = axes[block, :, column]
-        assert cell[0].get_title("left") == rf"$\lambda$ = {decay:g},  init {init:g}"
-        assert cell[-1].get_xlabel() == "epoch"
-        case = table[(table["weight_decay"] == decay) & (table["init_scale"] == init)]
-        for ax, name in zip(cell, ["rho", "train_loss", "test_error"], strict=True):
-            values = case.pivot(index="epoch", columns="replicate", values=name).to_numpy()
-            np.testing.assert_allclose(line(ax), np.median(values, 1))
-            # Of three replicates there are no quartiles: they are thin lines.
-            assert not ax.collections
-            thin = np.array([artist.get_ydata() for artist in ax.lines[1:]]).T
-            np.testing.assert_allclose(thin, values)
-    assert [ax.get_yscale() for ax in axes[0, :, 0]] == ["linear", "log", "linear"]
-    assert len({ax.get_xlim() for ax in axes.flat}) == 1
-    rho, *others = axes.swapaxes(0, 1)
-    for panels in (*others, rho[:, 0], rho[:, 1]):
-        (limits,) = {ax.get_ylim() for ax in panels.flat}
-        drawn = np.concatenate([line(ax) for ax in panels.flat])
-        assert limits[0] <= drawn.min() < drawn.max() <= limits[1]
-    assert rho[0, 0].get_ylim() != rho[0, 1].get_ylim()
+    rho, loss, error = figure.axes
+    assert [ax.get_yscale() for ax in figure.axes] == ["log", "log", "linear"]
+    dashes = {0.001: "-", 0.0: "--"}
+    for ax, column in ((rho, "rho"), (loss, "train_loss"), (error, "test_error")):
+        curves = {a.get_label(): a for a in ax.lines if not a.get_label().startswith("_")}
+        assert len(curves) == 4
+        for init in (0.9, 1.3):
+            for decay, dash in dashes.items():
+                drawn = curves[rf"init {init:g}, $\lambda$ = {decay:g}"]
+                case = table[(table["weight_decay"] == decay) & (table["init_scale"] == init)]
+                middle = case.groupby("epoch")[column].median()
+                np.testing.assert_allclose(drawn.get_ydata(), middle)
+                assert (drawn.get_linestyle(), drawn.get_color()) == (dash, style.NAMED[init])
+    low, high = rho.get_ylim()
+    values = table[table["init_scale"] != 1.0].groupby(["init_scale", "weight_decay", "epoch"])
+    assert low <= values["rho"].median().min() < values["rho"].median().max() <= high
     assert "3 replicates" in words(figure)
+
+
+def test_a_start_has_one_colour_in_every_figure(table5):
+    accuracy = figure5.draw(table5).axes[0]
+    squares = {a.get_label(): a.get_color() for a in accuracy.lines if a.get_marker() == "s"}
+    assert squares["init 0.9"] == style.NAMED[0.9]
+    assert squares["init 1.3"] == style.NAMED[1.3]
+    assert len(set(squares.values())) == len(squares)
+
+
+def test_short_axes_have_thousands_written_one_way():
+    figure = style.canvas(3, 3)
+    ax = figure.subplots()
+    ax.set_yscale("log")
+    ax.set_ylim(800, 30_000)
+    style.short_ticks(ax)
+    figure.canvas.draw()
+    shown = [text.get_text() for text in ax.get_yticklabels()]
+    assert {"1,000", "2,000", "20,000"} <= set(shown)
 
 
 def test_figure4_medians_quartiles_and_lost_groups():
@@ -488,6 +506,26 @@ def test_figure8_closer_shows_the_last_two_snapshots_wherever_they_lie():
     assert labels[:-1] == [f"epoch {epoch:,}" for epoch in SNAPSHOTS[-2:]]
 
 
+def test_figure8s_dashed_line_ends_below_the_legend():
+    table = run(0)
+    margins = margins_of(0)
+    margins["margin"] += 1 / finals(table, replicate=0)["rho"].item() - 1e-3  # interpolation
+    figure = figure8.draw(table, margins)
+    figure.draw_without_rendering()
+    closer = figure.axes[1]
+    [dashed] = [a for a in closer.lines if a.get_linestyle() == "--" and len(a.get_xdata())]
+    top = closer.transAxes.transform((0, dashed.get_ydata()[1]))[1]
+    assert top < closer.get_legend().get_window_extent().y0
+
+
+def test_figure8_shows_a_replicate_that_fits():
+    table = run(0)
+    table.loc[table["replicate"] == 0, "train_error"] = 0.5
+    assert "Margins: replicate 1" in words(figure8.draw(table, margins_of(0)))
+    table["train_error"] = 0.5
+    assert "Margins: replicate 0" in words(figure8.draw(table, margins_of(0)))
+
+
 def test_figure8_without_margins():
     figure = figure8.draw(run(0, diverged=[0, 1, 2]), margins_of(0, diverged=[0, 1, 2]))
     assert "every replicate diverged" in words(figure)
@@ -496,7 +534,7 @@ def test_figure8_without_margins():
 def test_figure8_of_one_replicate_has_no_mean():
     for replicates, names in (
         (1, ["replicate 0"]),
-        (3, ["replicate 0", "mean ± sd over replicates"]),
+        (3, ["replicate 0", "median and quartiles"]),
     ):
         course = figure8.draw(run(0, replicates), margins_of(0)).axes[2]
         assert [text.get_text() for text in course.get_legend().get_texts()] == names
@@ -547,7 +585,9 @@ def test_figure9_has_those_that_never_started_apart():
     assert [ends.min(), ends.max()] == pytest.approx(quartiles.tolist())
     grey = [a for a in nc1.lines if a.get_color() == style.GREY and a.get_linestyle() == ":"]
     assert {a.get_ydata()[-1] for a in grey} >= set(finals(table[never])["nc1"])
-    assert "Grey: replicates that did not fit (training error 0.05 or more): 4 of 16" in words(figure)
+    assert "Grey: replicates that did not fit (training error 0.05 or more): 4 of 16" in words(
+        figure
+    )
     made = figure9.tabulate(table)
     assert made.numbers["nc1"].item() == pytest.approx(np.median(started))
     assert made.numbers["nc1_greatest"].item() == pytest.approx(started.max())
@@ -600,12 +640,30 @@ def test_figure10_histograms_and_sd_within_a_replicate():
     assert_labelled(figure)
     one = parts[1][parts[1]["epoch"] == EPOCHS].dropna().groupby("replicate")["margin"]
     text = "\n".join(t.get_text() for t in figure.axes[2].texts)
-    assert style.power(one.std().mean()) in text
-    assert style.power(one.mean().mean()) in text
+    assert style.power(one.std().median()) in text
+    assert style.power(one.mean().median()) in text
     assert "replicates: 2" in text
-    assert "diverged" in figure.axes[3].texts[0].get_text()
-    # Both values of lambda share the axis of an initialisation.
-    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+    assert "no replicate fits" in figure.axes[3].texts[0].get_text()
+    # All initialisations of a lambda share their axis.
+    assert figure.axes[0].get_xlim() == figure.axes[2].get_xlim()
+
+
+def test_figure10_shows_the_spread_of_margins_and_not_that_of_replicates():
+    """Three replicates far apart, each with margins that are nearly equal, one without a fit."""
+    table, margins = run(0, replicates=4), margins_of(0, replicates=4)
+    margins = figure10.keep(margins, table)
+    margins["margin"] = margins["margin"].astype(float) * (1 + margins["replicate"])
+    table.loc[table["replicate"] == 3, "train_error"] = 0.5
+    margins.loc[margins["replicate"] == 3, "margin"] *= -1
+    figure = figure10.draw(table, margins)
+    low, high = figure.axes[0].get_xlim()
+    deviation = 1e-6 / 1e-3  # of a margin's sd from its mean, in `margins_of`
+    assert -6 * deviation < low < -2 * deviation
+    assert 2 * deviation < high < 6 * deviation
+    assert "replicates: 3" in words(figure)
+    assert "did not fit (training error 0.05 or more): λ = 0.001, init = 0.9: 1 of 4" in words(
+        figure
+    )
 
 
 def test_mixed_runs_are_refused():
@@ -629,8 +687,8 @@ def test_power():
 def test_courses_draw_one_curve_a_run_with_its_values():
     table = runs(decay=[0.0, 0.001], init=[0.5, 2.0]).assign(product=lambda t: t["rho"] * t["mu"])
     panels = (courses.RHO, courses.Panel("product", "Product", "unit"))
-    by, title = ["weight_decay", "init_scale"], "All of them"
-    figure = courses.draw(table, "made up", panels, by, "decay {}, init {}".format, title)
+    curves = courses.Curves(["weight_decay", "init_scale"], "decay {}, init {}".format)
+    figure = courses.draw(table, "made up", panels, curves, "All of them")
     rho = figure.axes[0]
     assert rho.get_yscale() == "log"
     labels = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
@@ -652,7 +710,8 @@ def test_courses_draw_one_curve_a_run_with_its_values():
 
 @pytest.mark.parametrize("count", [1, 4, 5, 7])
 def test_courses_draw_any_number_of_panels(count):
-    figure = courses.draw(run(0), "", (courses.RHO,) * count, ["weight_decay"], "{}".format, "All")
+    curves = courses.Curves(["weight_decay"], "{}".format)
+    figure = courses.draw(run(0), "", (courses.RHO,) * count, curves, "All")
     assert len(figure.axes) == count
     assert sum(ax.get_legend() is not None for ax in figure.axes) == 1
 
@@ -662,7 +721,8 @@ def test_courses_of_shares_begin_at_zero():
     table["test_error"] -= table["test_error"].min()
     for shift, lowest in ((0.0, 0.0), (-1.0, -1.0)):
         shifted = table.assign(test_error=table["test_error"] + shift)
-        figure = courses.draw(shifted, "", courses.ERRORS, ["weight_decay"], "{}".format, "Errors")
+        curves = courses.Curves(["weight_decay"], "{}".format)
+        figure = courses.draw(shifted, "", courses.ERRORS, curves, "Errors")
         bottom = figure.axes[1].get_ylim()[0]
         assert lowest - 0.1 < bottom < lowest + 0.3
 
@@ -750,6 +810,22 @@ def test_low_rank_is_drawn_against_what_was_varied():
     assert batch.get_ylim()[0] == 0
 
 
+def test_ranks_are_of_what_they_can_be_and_lines_on_top_of_each_other_are_seen():
+    """The dense network has hidden layers of 100 units, of 50 at half the width."""
+    table = pd.concat([run(0, decay=d, network="mlp", recipe="mlp") for d in (0.0, 0.001)])
+    table = pd.concat([table, table.assign(batch_size=16)])
+    for width, full in ((1.0, 100), (0.5, 50)):
+        batch = figure_lowrank.draw(table.assign(width=width)).axes[0]
+        assert batch.get_ylabel().startswith(f"rank of {full}:")
+        assert batch.get_ylim() == pytest.approx((0, 1.05 * full))
+        curves = {bars.get_label(): bars[0] for bars in batch.containers}
+        free, decayed = (curves[rf"above 1e-3, $\lambda$ = {d:g}"] for d in (0, 0.001))
+        assert free.get_linewidth() < decayed.get_linewidth()
+        assert free.get_zorder() > decayed.get_zorder()
+    ranks = figure_readings_rank.draw(table.assign(width=0.5)).axes[0]
+    assert ranks.get_xlabel() == "rank above 1e-3, of 50"
+
+
 def test_two_networks_trained_by_different_recipes_have_panels_of_their_own():
     points = [("cnn6", 1000), ("small-start", 500), ("small-start", 1000)]
     tables = [
@@ -818,10 +894,14 @@ def test_bounds_with_ample_data_are_drawn_where_the_data_are_fitted():
     figure = figure_ample.draw(pd.DataFrame(rows))
     first = figure.axes[0]
     assert first.get_title(loc="left") == "a: median test error 0.0005"
-    few, many = first.lines[:2]
+    few, many = first.containers
     assert [few.get_label(), many.get_label()] == ["N = 100", "N = 10,000"]
-    np.testing.assert_allclose(few.get_xdata(), 2.0)
-    np.testing.assert_allclose(many.get_xdata(), 0.2)
+    np.testing.assert_allclose(middles(few), 2.0)
+    np.testing.assert_allclose(middles(many), 0.2)
+    # From quartile to quartile of the two problems that were fitted.
+    spread = pd.DataFrame(rows).assign(value=lambda t: t["value"] * (1 + t["replicate"]))
+    bars = figure_ample.draw(spread).axes[0].containers[1][2][0].get_segments()
+    np.testing.assert_allclose([bar[:, 0] for bar in bars], [[0.25, 0.35]] * len(bars))
     numbers = figure_ample.tabulate(pd.DataFrame(rows)).numbers
     assert numbers["eq16_printed"].tolist() == pytest.approx([2.0, 0.2] * 2)
     assert numbers["test_error"].tolist() == [5e-4] * 4
@@ -857,10 +937,15 @@ def test_collapse_is_drawn_by_layer():
     for ax, other in zip(figure.axes[::2], figure.axes[1::2], strict=True):
         assert ax.get_ylim() == other.get_ylim()  # of both lambdas
     first, second, third, _ = figure.axes[::2]
-    np.testing.assert_allclose(line(first), 10 / np.arange(1, 4) + 0.5)  # epoch 0, two replicates
-    np.testing.assert_allclose(line(second), 20 / np.arange(1, 4) + 0.5)
-    assert len(first.lines) == len(SNAPSHOTS)
-    np.testing.assert_allclose(line(third), 0.1 / np.arange(1, 4))
+    start = first.containers[0]  # epoch 0, two replicates
+    np.testing.assert_allclose(middles(start), 10 / np.arange(1, 4) + 0.5)
+    bars = [segment[:, 1] for segment in start[2][0].get_segments()]
+    np.testing.assert_allclose(bars, [[10 / k + 0.25, 10 / k + 0.75] for k in range(1, 4)])
+    np.testing.assert_allclose(middles(second.containers[0]), 20 / np.arange(1, 4) + 0.5)
+    assert len(first.containers) == len(SNAPSHOTS)
+    widths = [container[0].get_linewidth() for container in first.containers]
+    assert all(a > b for a, b in pairwise(widths))  # one on top of another leaves it visible
+    np.testing.assert_allclose(middles(third.containers[0]), 0.1 / np.arange(1, 4))
     assert "layers" in catalog.figures()["figure_layers"].reads
     diverged = layer_rows().assign(nc1_trace=np.nan)
     assert "diverged" in words(figure_layers.draw(diverged))
@@ -912,10 +997,14 @@ def test_what_the_readings_axes_say_is_apart():
     for ax in figure.axes:
         shown = [text for text in ax.get_xticklabels() if text.get_text()]
         boxes = sorted((text.get_window_extent() for text in shown), key=lambda box: box.x0)
+        if turned := max(text.get_rotation() for text in shown):  # lines of text on a slope
+            apart = ax.bbox.width / len(shown) * math.sin(math.radians(turned))
+            assert apart > shown[0].get_size() / 72 * figure.dpi
+            continue
         inside = [box for box in boxes if ax.bbox.x0 <= (box.x0 + box.x1) / 2 <= ax.bbox.x1]
         assert len(inside) >= 2, ax.get_xlabel()
         assert all(a.x1 < b.x0 for a, b in pairwise(inside)), ax.get_xlabel()
-    [title] = [t for t in figure.findobj(Text) if t.get_text().startswith("the paper's statements")]
+    [title] = [t for t in figure.findobj(Text) if t.get_text().startswith("The paper's statements")]
     assert title.get_window_extent().x1 <= figure.get_window_extent().x1
 
 

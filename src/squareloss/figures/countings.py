@@ -12,7 +12,7 @@ import math
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from squareloss.figures import style
 
@@ -65,22 +65,20 @@ def second_axis(ax: Axes, side: str, factor: float, label: str) -> None:
     """An axis on the "right" or at the "top" that shows `factor` times the values of the first."""
     functions = (lambda value: value * factor, lambda value: value / factor)
     if side == "right":
-        ax.secondary_yaxis("right", functions=functions).set_ylabel(label)
+        right = ax.secondary_yaxis("right", functions=functions)
+        right.set_ylabel(label)
+        right.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
         return
     top = ax.secondary_xaxis("top", functions=functions)
     top.set_xlabel(label, loc="left")  # on the right is the power of ten
     top.xaxis.set_major_locator(MaxNLocator(5))
 
 
-def rho_axis(ax: Axes, table: pd.DataFrame, label: str = AXIS) -> bool:
-    """A second axis for a panel whose y axis is rho, and the paper's 500 on it at its own size.
+def rho_axis(ax: Axes, dense: float, printed: bool = False) -> None:
+    """A second axis for a panel whose y axis is rho: the convolutions alone; the paper's 500.
 
-    `table`: the rows that the panel shows. False, and nothing drawn, if the factor is not known.
+    `dense`: the product of the dense layers' norms.
     """
-    dense = dense_norms(table)
-    if math.isnan(dense):
-        return False
-    if own_size(table):
+    if printed:
         style.printed(ax, (RHO * dense,), ls="--", label=f"the paper: {RHO} (right axis)")
-    second_axis(ax, "right", 1 / dense, label)
-    return True
+    second_axis(ax, "right", 1 / dense, AXIS)

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from squareloss.figures import style
+from squareloss.figures import countings, style
+from squareloss.tables.aggregate import TRAINED
 
 COLUMNS = 2  # of quantities
 THICK, THIN = 3.0, 1.0  # from the first curve to the last, so that none hides another
@@ -30,12 +31,30 @@ class Panel:
     printed: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class Curves:
+    """How the runs of a table are told apart.
+
+    A curve is a combination of the columns `by`, and `name` takes their values and gives its name.
+    `facet`, where given, takes the values of `facets` and names a panel: each quantity has one for
+    each, beside each other on one axis.
+    """
+
+    by: Sequence[str]
+    name: Callable[..., str]
+    facets: tuple[str, ...] = ()
+    facet: Callable[..., str] | None = None
+
+
 ERRORS = (
     Panel("train_error", "Training error", "training error (share)"),
     Panel("test_error", "Test error", "test error (share)"),
 )
 LOSS = Panel("train_loss", "Training loss", "training loss (without penalty)", log=True)
 RHO = Panel("rho", r"Product norm $\rho$", r"$\rho$", log=True)
+RHO_CONVOLUTIONS = Panel(
+    "rho_convolutions", countings.AXIS, countings.AXIS, log=True, printed=(countings.RHO,)
+)
 NC1 = Panel("nc1", "NC1: variability collapse", r"$\mathrm{Tr}(\Sigma_W \Sigma_B^{+})$", log=True)
 
 
@@ -43,6 +62,11 @@ def only_snapshots(run: pd.DataFrame, column: str) -> bool:
     """Whether a column is measured at few epochs, as all that comes from snapshots."""
     measured = run[run["rho"].notna()].groupby("epoch")[column].count()
     return bool((measured == 0).any())
+
+
+def start(decay: float, init: float) -> str:
+    """What a legend calls a run that starts at a scale."""
+    return rf"init {init:g}, $\lambda$ = {decay:g}"
 
 
 def names_of(keys: Sequence[tuple[Hashable, ...]]) -> list[Hashable]:
@@ -54,31 +78,27 @@ def names_of(keys: Sequence[tuple[Hashable, ...]]) -> list[Hashable]:
 def draw(
     table: pd.DataFrame,
     made_from: str,
-    panels: tuple[Panel, ...],
-    by: list[str],
-    label: Callable[..., str],
+    panels: Sequence[Panel],
+    curves: Curves,
     title: str,
     note: str = "",
-    facet: Callable[..., str] | None = None,
-    facet_by: tuple[str, ...] = (),
-    also: Sequence[str] = (),
     columns: int = COLUMNS,
 ) -> Figure:
-    """One panel a quantity, `columns` in a row, and one curve a combination of the columns `by`.
+    """One panel a quantity, `columns` in a row, and one curve a run.
 
-    `label` takes the values of `by` and gives the curve's name. `facet`, where given, takes those
-    of `facet_by` and names a panel: each quantity has one for each, beside each other on one axis.
-    The table's runs must not differ in anything else but what `also` names. Where `by` has lambda,
-    the runs without it are dashed, in the colour of their partner with it; of several values above
-    0 each has a colour.
+    The table's runs must not differ in anything else than what `curves` names; a recipe stands for
+    its settings. Where that is lambda, the runs without it are dashed, in the colour of their
+    partner with it; of several values above 0 each has a colour.
     """
-    style.check_sweep(table, *by, *facet_by, *also)
+    by, facets = list(curves.by), curves.facets
+    also = TRAINED if "recipe_name" in by else ()
+    style.check_sweep(table, *by, *facets, *also)
     alone = table.loc[table["weight_decay"] > 0, "weight_decay"].nunique() > 1
     partners = [name for name in by if name != "weight_decay" or alone] or by
     keys = [key for key, _ in table.groupby(partners, sort=False)]
     known = dict(zip(keys, names_of(keys), strict=True))
     colours = style.colours(known.values())
-    parts = list(table.groupby(list(facet_by), sort=False)) if facet else [((), table)]
+    parts = list(table.groupby(list(facets), sort=False)) if facets else [((), table)]
     wide, high = min(len(panels), columns), -(-len(panels) // columns)
     right = 0.4 if len(panels) % wide else 2.0  # for the legend
     figure = style.canvas(2.75 * wide * len(parts) + right, 2.35 * high + 0.6)
@@ -90,7 +110,7 @@ def draw(
         for ax, (key, part) in zip(row, parts, strict=True):
             if panel.log:
                 ax.set_yscale("log")
-            style.printed(ax, panel.printed, ls=":")
+            style.printed(ax, panel.printed, ls=":", label="the paper")
             groups = list(part.groupby(by, sort=False))
             for width, (values, run) in zip(
                 np.linspace(THICK, THIN, len(groups)), groups, strict=True
@@ -100,7 +120,7 @@ def draw(
                     ax,
                     run,
                     panel.column,
-                    label=label(*values),
+                    label=curves.name(*values),
                     color=colours[known[tuple(names[name] for name in partners)]],
                     ls="--" if names.get("weight_decay") == 0 else "-",
                     lw=width,
@@ -114,8 +134,8 @@ def draw(
             ax.set_xlim(-0.12, table["epoch"].max() * 1.3)
             ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             ax.set(title=panel.title, ylabel=panel.label, xlabel="epoch")
-            if facet:
-                ax.set_title(f"{panel.title}\n{facet(*key)}")
+            if curves.facet:
+                ax.set_title(f"{panel.title}\n{curves.facet(*key)}")
             if ax is not row[0]:
                 ax.sharey(row[0])
                 ax.set(ylabel="")
@@ -124,13 +144,11 @@ def draw(
         if panel.log:
             style.short_ticks(row[0])
     if len(panels) % wide:  # the place of another panel is free
-        legend(cells[len(panels) - 1, -1], cells[0], free=True)
+        legend(cells[len(panels) - 1, -1], figure.axes, free=True)
     else:
-        legend(axes[0, -1], cells[0])
+        legend(axes[0, -1], figure.axes)
     figure.suptitle(title)
-    replicates = style.replicates(
-        table, *(name for name in (*by, *facet_by) if name in style.SIGNS)
-    )
+    replicates = style.replicates(table, *(name for name in (*by, *facets) if name in style.SIGNS))
     style.foot(figure, made_from, replicates, note)
     return figure
 

@@ -142,7 +142,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     style.check_sweep(table, *VARIES)
     decays = style.decays(table)
     inits = sorted(table["init_scale"].unique())
-    colours = {init: style.SERIES[i % len(style.SERIES)] for i, init in enumerate(inits)}
+    colours = style.colours(inits)
     rows = counted(table)
     figure = style.canvas(4.1 * len(decays), 3.1 * len(rows) + 0.9)
     axes = figure.subplots(len(rows), len(decays), squeeze=False, sharey=True)
@@ -157,11 +157,12 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     for ax in axes[:, 0]:
         ax.set_ylabel("test accuracy (share)")
     figure.suptitle(r"Does test accuracy fall with $1/\rho$?")
-    axes[0, -1].legend()
+    if axes[0, -1].get_legend_handles_labels()[0]:
+        axes[0, -1].legend()
     by = ("weight_decay", "init_scale")
     about = (
-        "Dots: single replicates at the last epoch; squares: their means; line: the regression over "
-        "these means, as in the paper."
+        "Dots: single replicates at the last epoch; squares: their means; line: the regression "
+        "over these means, as in the paper."
     )
     note = "Three means leave one degree of freedom: such a p says little." if few else ""
     lost = style.unfitted(table, *by), style.missing(table, *by)

@@ -36,7 +36,6 @@ from matplotlib.ticker import StrMethodFormatter
 
 from squareloss.figures import courses, style
 from squareloss.figures.style import Tabulation
-from squareloss.tables.aggregate import TRAINED
 from squareloss.tables.runs import RUN, last_epoch
 
 MEANS, WEIGHTS = style.RED, style.BLUE
@@ -196,10 +195,8 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
             table,
             made_from,
             panels=SEVERAL,
-            by=varied,
-            label=partial(named, varied),
+            curves=courses.Curves(varied, partial(named, varied)),
             title="Which of the runs collapse?",
-            also=TRAINED,
         )
     figure = style.canvas(9.6, 5.4)
     block(figure, table)

@@ -3,7 +3,8 @@
 Networks so small, and data so ample, that bounds come below 1: dense ones of one to three layers,
 and one whose patches do not overlap, on two classes of images of 4 x 4 pixels. A panel is a
 network, a row a bound, ordered by its median in all of them; a circle is the median over random
-problems, a colour an N. All networks have no training error.
+problems, a bar goes from quartile to quartile, a colour is an N. All networks have no training
+error.
 
 A bound must lie above the measured test error, whose median each panel's title gives; right of the
 dotted line it says nothing. All bounds fall as 1/√N, but for the ramp loss on the training set that
@@ -23,12 +24,12 @@ from squareloss.figures.style import Tabulation
 
 def panel(ax: Axes, rows: pd.DataFrame, order: list[str], colours: dict[int, str]) -> None:
     """Every bound of one network, a row each; the values of N above each other."""
-    middle = rows.groupby(["n_train", "bound"])["value"].median()
     for i, (n, colour) in enumerate(colours.items()):
-        if n in middle:
-            shift = 0.2 * (2 * i / max(len(colours) - 1, 1) - 1)
-            y = np.arange(len(order)) + shift
-            ax.plot(middle[n][order], y, "o", ms=4.5, color=colour, label=f"N = {n:,}")
+        stats = style.quartiles(rows[rows["n_train"] == n], "bound", "value").reindex(order)
+        shift = 0.2 * (2 * i / max(len(colours) - 1, 1) - 1)
+        y = np.arange(len(order)) + shift
+        look = {"fmt": "o", "ms": 4.5, "lw": 1, "color": colour, "label": f"N = {n:,}"}
+        ax.errorbar(stats["median"], y, xerr=style.reach(stats), **look)
     ax.axvline(1, color=style.RED, lw=1, ls=":", label="vacuous above 1")
     error = rows.drop_duplicates(["replicate", "n_train"])["test_error"].median()
     ax.set_title(f"{rows['network'].iloc[0]}: median test error {error:.2g}")
@@ -65,6 +66,9 @@ def draw(ample: pd.DataFrame, made_from: str = "") -> Figure:
     axes[0, 0].set_ylim(len(order) - 0.5, -0.5)
     axes[0, 0].legend(loc="upper right", fontsize=6.5)
     figure.suptitle("With small networks and many images, which bounds come below 1?")
-    about = f"Medians of {ample['replicate'].nunique()} random problems, delta = 0.05."
+    about = (
+        f"Medians and quartiles of {ample['replicate'].nunique()} random problems, delta = 0.05; "
+        "networks without training error."
+    )
     style.foot(figure, made_from, about)
     return figure

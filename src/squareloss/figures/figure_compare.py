@@ -75,6 +75,7 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """A panel a quantity and a curve a run."""
+    style.check_sweep(table, *VARIES)
     by = varied(table)
 
     def label(recipe: str, *values: float) -> str:
@@ -85,9 +86,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=PANELS,
-        by=by,
-        label=label,
+        curves=courses.Curves(by, label),
         title="How do these networks train?",
-        also=VARIES,
         columns=3,
     )

@@ -18,7 +18,8 @@ from squareloss.figures import style
 
 def draw(gradientflow: pd.DataFrame, made_from: str = "") -> Figure:
     """(a) rho along the flow, (b) distance of descent from it, (c) rho_dot against Eq. 6."""
-    figure = style.canvas(9.6, 3.4)
+    figure = style.canvas(9.6, 3.7)
+    figure.suptitle(r"Does gradient descent follow the flow, and $\rho$ Eq. 6?")
     left, middle, right = figure.subplots(1, 3)
     for _, course in gradientflow[gradientflow["method"] == "flow"].groupby("replicate"):
         left.plot(course["time"], course["rho"], color=style.BLUE, lw=0.8)

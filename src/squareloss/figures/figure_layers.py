@@ -1,7 +1,8 @@
 """Section 5: collapse by layer, on training and on test images.
 
 A point is the features after a layer, from the first to the outputs; a curve is a snapshot epoch,
-the median over the replicates, dark at the start and bright at the end. Above: variability within
+the median over the replicates, with bars from quartile to quartile, dark and thick at the start,
+bright and thin at the end. Above: variability within
 the classes over that between them, as the ratio of the traces. Below: the share of images whose
 nearest class mean (of the training images) is that of another class. A column is a run; a row has
 one axis for all of them.
@@ -13,12 +14,13 @@ the outputs alone collapse, with weight decay and without, and on test images th
 
 from itertools import product
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from squareloss.figures import style
+from squareloss.figures import courses, style
 from squareloss.tables.runs import RUN
 
 MEASURES = {
@@ -30,12 +32,15 @@ IMAGES = {"": "training images", "test_": "test images"}
 
 def panel(ax: Axes, run: pd.DataFrame, column: str) -> None:
     """One measure over the layers: a curve an epoch."""
-    middle = run.groupby(["epoch", "layer"])[column].median().unstack("epoch")
-    colours = sns.color_palette("viridis", len(middle.columns))
-    for colour, (epoch, course) in zip(colours, middle.items(), strict=True):
-        ax.plot(course.index, course, "o-", ms=3, color=colour, label=f"{epoch:,}")
-    ax.set_xticks(middle.index)
-    if middle.isna().all(axis=None):
+    epochs = sorted(run["epoch"].unique())
+    colours = sns.color_palette("viridis", len(epochs))
+    widths = np.linspace(courses.THICK, courses.THIN, len(epochs))
+    for colour, width, epoch in zip(colours, widths, epochs, strict=True):
+        stats = style.quartiles(run[run["epoch"] == epoch], "layer", column)
+        line = {"fmt": "o-", "ms": 3, "lw": width, "color": colour, "label": f"{epoch:,}"}
+        ax.errorbar(stats.index, stats["median"], style.reach(stats), elinewidth=0.8, **line)
+    ax.set_xticks(sorted(run["layer"].unique()))
+    if not np.isfinite(run[column]).any():
         style.nothing(ax)
 
 
@@ -71,5 +76,7 @@ def draw(layers: pd.DataFrame, made_from: str = "") -> Figure:
     axes[0, -1].legend(*axes[0, 0].get_legend_handles_labels(), **look)
     figure.suptitle("Do layers before the last collapse?")
     count = layers.groupby(RUN)["replicate"].nunique().min()
-    style.foot(figure, made_from, f"Medians over {count} replicates." if count > 1 else "")
+    style.foot(
+        figure, made_from, f"Median and quartiles of {count} replicates." if count > 1 else ""
+    )
     return figure

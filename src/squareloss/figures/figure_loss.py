@@ -13,6 +13,8 @@ from squareloss.figures import courses
 
 VARIES = ("loss",)
 
+NAMES = {"square": "square loss", "cross_entropy": "cross-entropy"}
+
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Errors, rho and NC1 against the epoch for the two losses."""
@@ -20,7 +22,6 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(*courses.ERRORS, courses.RHO, courses.NC1),
-        by=[*VARIES],
-        label={"square": "square loss", "cross_entropy": "cross-entropy"}.get,
+        curves=courses.Curves(VARIES, NAMES.__getitem__),
         title="Does the square loss generalise as well as cross-entropy?",
     )

@@ -10,11 +10,14 @@ gives no such bias. With `config/long.yaml` the rank is lower in small batches, 
 at a large rate, at which not every replicate fits; λ hardly moves it.
 """
 
+from math import prod
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from squareloss.figures import style
+from squareloss.model.architecture import build, weight_shapes
 from squareloss.tables.runs import last_epoch
 
 VARIES = ("batch_size", "learning_rate", "weight_decay")
@@ -25,6 +28,14 @@ VARIED = {
 }
 TOLERANCES = ("1e-3", "1e-2", "4e-2")
 COLOURS = dict(zip(TOLERANCES, style.SERIES, strict=False))
+
+
+def full_rank(table: pd.DataFrame) -> float:
+    """What a rank is of: the largest that the layers before the last can have, on average."""
+    first = table.iloc[0]
+    layers = build(first["network"], int(first["classes"]), first["width"], "stride")
+    shapes = weight_shapes(layers, channels=3, side=32)[:-1]
+    return sum(min(shape[0], prod(shape[1:])) for shape in shapes) / len(shapes)
 
 
 def others(table: pd.DataFrame, varied: str) -> list[str]:
@@ -48,15 +59,20 @@ def panel(ax: Axes, last: pd.DataFrame, varied: str) -> None:
     held = [name for name in rest if len({rows[name].iloc[0] for rows in shown.values()}) == 1]
     for key, rows in shown.items():
         names = dict(zip(rest, key, strict=False))
-        ls = "--" if names.get("weight_decay") == 0 else "-"
+        free = names.get("weight_decay") == 0
+        # Dashed and thin over solid and thick, so that both are seen where they are equal.
+        dash = {"ls": "--", "lw": 1, "zorder": 3} if free else {"ls": "-", "lw": 2.2}
         more = "".join(f", {VARIED[name]} = {names[name]:g}" for name in rest if name not in held)
         good = style.fits(rows)
         for tolerance, colour in COLOURS.items():
             column = f"rank_{tolerance}"
             stats = style.quartiles(rows[good], varied, column)
-            bars = {"marker": "o", "ms": 3, "color": colour, "ls": ls, "lw": 1.2, "capsize": 2}
+            bars = {"marker": "o", "ms": 3, "color": colour, "elinewidth": 1, "capsize": 2} | dash
             label = f"above {tolerance}{more}"
-            ax.errorbar(stats.index, stats["median"], style.reach(stats), label=label, **bars)
+            shade = {} if not free else {"mfc": "white"}
+            ax.errorbar(
+                stats.index, stats["median"], style.reach(stats), label=label, **bars, **shade
+            )
             ax.plot(rows[~good][varied], rows[~good][column], ".", color=style.GREY, ms=4)
     first = next(iter(shown.values()))
     values = [f"{VARIED[name]} = {first[name].iloc[0]:g}" for name in held]
@@ -69,7 +85,10 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     last = last_epoch(table)
     figure = style.canvas(9.6, 4.2)
     axes = figure.subplots(1, len(VARIED), sharey=True)
-    axes[0].set_ylabel("rank: number of singular values\nof $V_k$, mean over $k<L$")
+    full = full_rank(table)
+    axes[0].set_ylabel(
+        f"rank of {full:g}: singular values of $V_k$\nabove a tolerance, mean over $k<L$"
+    )
     for ax, (varied, name) in zip(axes, VARIED.items(), strict=True):
         if varied != "weight_decay":
             ax.set_xscale("log")
@@ -80,7 +99,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         panel(ax, last, varied)
         if ax.lines:
             ax.legend(loc="lower left", fontsize=6.5, handlelength=3)
-    axes[0].set_ylim(0, 1.05 * last[[f"rank_{tolerance}" for tolerance in TOLERANCES]].max().max())
+    axes[0].set_ylim(0, 1.05 * full)
     figure.suptitle("Do small batches, large rates and weight decay lower the rank?")
     style.foot(figure, made_from, style.replicates(table, *VARIED))
     return figure

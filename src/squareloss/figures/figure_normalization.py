@@ -31,8 +31,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(*courses.ERRORS, courses.RHO, courses.NC1),
-        by=[*VARIES],
-        label=NAMES.get,
+        curves=courses.Curves(VARIES, NAMES.__getitem__),
         title="Which normalisation fits first and generalises best?",
         note="rho of batch norm is that of the last layer alone.",
     )

@@ -3,8 +3,9 @@
 Each row is a run at its last epoch, with its weight decay λ and its initialisation scale. Open
 circles count all layers in ρ, as the paper's text does. Filled ones count the convolutions alone,
 as the code of its authors does; diamonds are f_1 - f_2 over that ρ, which the code calls the
-margin. Small marks are single replicates, large ones their medians. Red: what the paper prints, at
-its own size alone. What is 0 or negative has no place on a log axis.
+margin. Small marks are single replicates, grey if they do not fit; large ones are the medians of
+those that do. Red: what the paper prints, at its own size alone. What is 0 or negative has no place
+on a log axis.
 
 To compare: Section 3.5 says that the largest margin is about 0.002 and that ρ is in the order of
 500, Section 5.1 that margins are about 0.005, Figure 10 that their standard deviation is about 1e-4
@@ -82,9 +83,9 @@ LOOKS = {
 
 
 def measured(table: pd.DataFrame) -> pd.DataFrame:
-    """Last epoch of each replicate that did not diverge."""
+    """Last epoch of each replicate that fits."""
     last = last_epoch(table)
-    return last[np.isfinite(last["rho"])]
+    return last[style.fits(last)]
 
 
 def runs(table: pd.DataFrame) -> list[tuple[str, float, float]]:
@@ -137,21 +138,23 @@ def panel(ax: Axes, table: pd.DataFrame, quantity: Quantity) -> None:
             ax.axvspan(*quantity.printed, color=style.RED, alpha=0.2, lw=0)
         for value in quantity.printed:
             ax.axvline(value, color=style.RED, lw=1.3)
-    found = measured(table)
+    last = last_epoch(table)
     ax.set_xscale("log")
     for y, run in enumerate(runs(table)):
+        rows = rows_of(last, run)
+        good = style.fits(rows)
         for kind, column in drawn(table, quantity).items():
-            values = rows_of(found, run)[column]
-            values = values[values > 0]
+            positive = rows[column] > 0
             _, marker, filled = LOOKS[kind]
-            look = {"marker": marker, "color": style.BLUE, "ls": "none"}
-            face = style.BLUE if filled else "white"
-            ax.plot(values, [y] * len(values), ms=2.5, alpha=0.35, mfc=face, **look)
-            if len(values):
-                ax.plot([values.median()], [y], ms=6, mfc=face, **look)
+            for which, colour in ((good, style.BLUE), (~good, style.GREY)):
+                values = rows.loc[which & positive, column]
+                look = {"marker": marker, "color": colour, "mfc": colour if filled else "white"}
+                ax.plot(values, [y] * len(values), ls="none", ms=2.5, alpha=0.35, **look)
+                if which is good and len(values):
+                    ax.plot([values.median()], [y], ls="none", ms=6, **look)
     ax.set_xlabel(quantity.label)
     ax.grid(axis="y", lw=0.4)
-    if found.empty:
+    if not np.isfinite(last["rho"]).any():
         style.nothing(ax)
 
 
@@ -168,7 +171,8 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Draw a panel for each quantity, a row for each run."""
     style.check_sweep(table, *VARIES)
     labels = names(table)
-    figure = style.canvas(11, 0.27 * len(labels) + 1.6)
+    figure = style.canvas(11, 0.27 * len(labels) + 1.9)
+    figure.suptitle("Which way to count $\\rho$ gives the numbers that the paper prints?")
     axes = figure.subplots(1, len(QUANTITIES), sharey=True)
     for ax, quantity in zip(axes, QUANTITIES, strict=True):
         panel(ax, table, quantity)
@@ -184,12 +188,10 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     if countings.own_size(table):
         handles.append(Line2D([], [], color=style.RED, lw=1.3, label="the paper"))
         about = ""
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
-    style.foot(
-        figure,
-        made_from,
-        style.missing(table, *BY[1:]),
-        "Last epoch; small marks: replicates, large ones: their medians. Eq. 16 as printed.",
-        about,
-    )
+    above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": len(handles)}
+    axes[-1].legend(handles=handles, **above)
+    several = table["replicate"].nunique() > 1
+    marks = "Small marks: replicates; large ones: medians." if several else ""
+    lost = style.unfitted(table, *BY[1:]), style.missing(table, *BY[1:])
+    style.foot(figure, made_from, "Last epoch; Eq. 16 as printed.", marks, *lost, about)
     return figure

@@ -26,7 +26,6 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(courses.LOSS, courses.ERRORS[1], courses.RHO, courses.NC1),
-        by=[*VARIES],
-        label=name,
+        curves=courses.Curves(VARIES, name),
         title="Do small batches end where gradient descent does?",
     )

@@ -23,8 +23,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table,
         made_from,
         panels=(*courses.ERRORS, courses.NC1, NC4),
-        by=[*VARIES],
-        label=lambda noise: f"{noise:.0%} random labels",
+        curves=courses.Curves(VARIES, "{:.0%} random labels".format),
         title="Do random labels collapse as true ones do?",
         note="Training error and collapse are measured against the labels trained on.",
     )

@@ -74,7 +74,7 @@ def slope_panel(ax: Axes, found: list[Reading]) -> None:
     ax.set_xscale("symlog", linthresh=1)
     ax.margins(x=0.1)
     ax.set_xticks([-100, -1, 0, 1, 100], ["-100", "-1", "0", "1", "100"])
-    ax.set_xlabel("slope of Figure 5\n(symlog)")
+    ax.set_xlabel("slope of Figure 5 (symlog)")
     ax.grid(axis="y", lw=0.4)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
@@ -87,9 +87,16 @@ def hits_panel(ax: Axes, found: list[Reading]) -> None:
             passed = hit.of(reading)
             if passed is not None:
                 ax.plot(x, y, ms=5, **looks[passed])
-    ax.set_xticks(range(len(HITS)), [hit.name for hit in HITS], rotation=90)
+    ax.set_xticks(
+        range(len(HITS)),
+        [hit.name for hit in HITS],
+        rotation=30,
+        ha="right",
+        rotation_mode="anchor",
+    )
     ax.set_xlim(-0.7, len(HITS) - 0.3)
-    ax.set_title("the paper's statements:\nmet (dot) or not (cross)")
+    ax.set_title("The paper's statements: met (dot) or not (cross)")
+    ax.grid(axis="y", lw=0.4)
 
 
 def tabulate(table: pd.DataFrame) -> Tabulation:
@@ -128,17 +135,23 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     starts = pd.concat([reading.at(SCALE) for reading in found])
     shown = [measure for measure in MEASURES.values() if (measure.of(starts).dropna() != 0).any()]
     empty = [measure.title for measure in MEASURES.values() if measure not in shown]
-    figure = style.canvas(2.0 * len(shown) + 4.5, 0.3 * len(found) + 2.9)
-    widths = [1.0] * (len(shown) + 1) + [2.2]
-    axes = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
-    for ax, measure in zip(axes, shown, strict=False):
+    figure = style.canvas(10.5, 0.5 * len(found) + 4.2)
+    rows = figure.add_gridspec(2, 1)
+    grid = rows[0].subgridspec(1, len(shown))
+    above = [figure.add_subplot(grid[0, i]) for i in range(len(shown))]
+    for ax, measure in zip(above, shown, strict=True):
         panel(ax, found, measure)
-    slope_panel(axes[-2], found)
-    hits_panel(axes[-1], found)
-    axes[0].set_yticks(np.arange(len(found)), [reading.name for reading in found])
-    axes[0].set_ylim(len(found) - 0.5, -0.5)
+    grid = rows[1].subgridspec(1, 2, width_ratios=[1, 2])
+    below = [figure.add_subplot(grid[0, i]) for i in range(2)]
+    slope_panel(below[0], found)
+    hits_panel(below[1], found)
+    for row in (above, below):
+        for ax in row:
+            ax.set_yticks(np.arange(len(found)), [reading.name for reading in found])
+            ax.set_ylim(len(found) - 0.5, -0.5)
+            ax.tick_params(labelleft=ax is row[0])
     left = "".join(f"; 0 in all of them: {name}" for name in empty).replace("\n", " ")
-    figure.suptitle("Which reading of the paper's text gives the paper's numbers?")
+    figure.suptitle("Which of the paper's statements does each reading of its text meet?")
     about = (
         "Readings by layer norms, images, what decays, and what differs besides; λ and rate where "
         "not the usual ones. Circles: single replicates at the last epoch with λ > 0, scale "

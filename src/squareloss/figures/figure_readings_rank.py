@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from squareloss.figures import style
-from squareloss.figures.figure_lowrank import TOLERANCES
+from squareloss.figures.figure_lowrank import TOLERANCES, full_rank
 from squareloss.figures.style import Tabulation
 from squareloss.tables.runs import last_epoch
 
@@ -72,9 +72,9 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     axes = figure.subplots(1, len(COLUMNS), sharey=True)
     for ax, column, title in zip(axes, COLUMNS, TITLES, strict=True):
         panel(ax, last_epoch(table), order, column)
-        ax.set_xlabel(title)
-        one = COLUMNS[: len(TOLERANCES)] if column.startswith("rank") else [column]
-        top = max(last_epoch(table)[one].max().max(), 1e-3)
+        rank = column.startswith("rank")
+        top = full_rank(table) if rank else max(last_epoch(table)[column].max(), 1e-3)
+        ax.set_xlabel(f"{title}, of {top:g}" if rank else title)
         ax.set_xlim(-0.05 * top, 1.05 * top)
     axes[0].set_yticks(range(len(order)), order)
     axes[0].set_ylim(len(order) - 0.5, -0.5)

@@ -28,15 +28,17 @@ PANELS = (
 )
 
 
+def name(optimizer: str, decay: float) -> str:
+    """A run in the legend."""
+    return rf"{'full-batch GD' if optimizer == 'gd' else 'SGD'}, $\lambda$ = {decay:g}"
+
+
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     """Change of the weights in an epoch, and relative spread of the margins, against the epoch."""
     return courses.draw(
         table,
         made_from,
         panels=PANELS,
-        by=[*VARIES],
-        label=lambda optimizer, decay: (
-            rf"{'full-batch GD' if optimizer == 'gd' else 'SGD'}, $\lambda$ = {decay:g}"
-        ),
+        curves=courses.Curves(VARIES, name),
         title="Does noise stay with weight decay and vanish without?",
     )

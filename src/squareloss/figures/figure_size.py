@@ -5,7 +5,7 @@ of either, and for a part of both, with λ and without (dashed). A quantity has 
 a width its colour. Fewer images come with smaller batches, so that an epoch has steps enough: what
 N changes is what the two change together. ρ and the margins are there twice: with all layers
 counted, as the paper's text has it, and with the convolutions alone, as the code of its authors
-does. Black, dotted there: what the paper prints.
+does. Black, dotted there: what the paper prints. Grey, dotted: what does not fit.
 
 The paper prints ρ in the order of 500 (Section 3.5), margins of about 0.005 (Section 5.1) and their
 standard deviation of about 1e-4 with λ (Figure 10), all at its full width and N. With
@@ -28,21 +28,15 @@ from squareloss.tables.runs import last_epoch
 VARIES = ("width", "n_train", "batch_size", "weight_decay")
 BY = [*VARIES]
 PANELS = (
-    Panel("rho", r"Product norm $\rho$", r"$\rho$", log=True),
-    Panel("mean_margin", "Mean margin", r"mean of $y_n f_n$", log=True),
-    Panel("margin_sd", "Spread of the margins", "sd of $y_n f_n$", log=True),
+    courses.RHO,
+    Panel("mean_margin", "Mean margin", f"mean of {style.MARGIN}", log=True),
+    Panel("margin_sd", "Spread of the margins", f"sd of {style.MARGIN}", log=True),
     courses.LOSS,
     courses.ERRORS[1],
     courses.NC1,
     Panel("nc3", "NC3: self-duality", r"$\|W/\|W\| - M^\top/\|M\|\|$"),
     Panel("stable_rank", "Stable rank", "stable rank, mean over $k<L$"),
-    Panel(
-        "rho_convolutions",
-        r"$\rho$, convolutions alone",
-        r"$\rho$, convolutions alone",
-        log=True,
-        printed=(countings.RHO,),
-    ),
+    courses.RHO_CONVOLUTIONS,
     Panel(
         "mean_difference_convolutions",
         "Margin, convolutions alone",
@@ -99,10 +93,9 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table.sort_values(BY, ascending=False, kind="stable"),
         made_from,
         panels=shown(table),
-        by=["width", "weight_decay"],
-        label=name,
-        title="What width and N change",
-        facet=images,
-        facet_by=("n_train", "batch_size"),
-        note="Black, dotted: the paper, whose size is that of the widest and largest N alone.",
+        curves=courses.Curves(
+            ["width", "weight_decay"], name, facets=("n_train", "batch_size"), facet=images
+        ),
+        title="What do the width and N change?",
+        note="The paper's size is that of the widest network and the largest N alone.",
     )

@@ -25,7 +25,6 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         table.assign(rho_mu=table["rho"] * table["mu"]),
         made_from,
         panels=(courses.RHO, EQUILIBRIUM, *courses.ERRORS),
-        by=[*VARIES],
-        label=lambda decay, init: rf"start {init:g}, $\lambda$ = {decay:g}",
+        curves=courses.Curves(VARIES, courses.start),
         title=r"Under the same penalty, do different starts come to the same $\rho$?",
     )

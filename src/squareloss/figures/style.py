@@ -31,7 +31,7 @@ BLUE, ORANGE, GREEN = SERIES[:3]
 RED = "#c4161c"
 GREY = "0.55"
 # What has one colour in every figure and study, whatever else is drawn beside it.
-NAMED = {
+NAMED: dict[object, str] = {
     "square": BLUE,
     "cross_entropy": ORANGE,
     "wn": BLUE,
@@ -40,6 +40,10 @@ NAMED = {
     "none": SERIES[4],
     "sgd": BLUE,
     "gd": SERIES[5],
+    0.1: SERIES[4],  # scales of a start
+    0.9: BLUE,
+    1.0: ORANGE,
+    1.3: GREEN,
 }
 # How a foot names the columns in which runs differ.
 SIGNS = {name: name for name in ("recipe_name", *TRAINED)}
@@ -55,6 +59,7 @@ LATEX = str.maketrans(
         "±": r"$\pm$",
     }
 )
+MARGIN = r"$y\,f_V(x)$"
 FEW = 4  # replicates, of fewer of which quartiles would say nothing: they are drawn themselves
 
 
@@ -214,7 +219,8 @@ def fits(table: pd.DataFrame) -> pd.Series:
 
 def colours(names: Iterable[object]) -> dict[Any, str]:
     """A colour for each name: its own in every figure if it is in `NAMED`, else one left over."""
-    known = {name: NAMED[str(name)] for name in names if str(name) in NAMED}
+    names = list(names)
+    known = {name: NAMED[name] for name in names if name in NAMED}
     left = [colour for colour in SERIES if colour not in known.values()] or SERIES
     others = [name for name in dict.fromkeys(names) if name not in known]
     return known | {name: left[i % len(left)] for i, name in enumerate(others)}
