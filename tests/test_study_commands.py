@@ -29,6 +29,20 @@ def test_a_mistyped_figure_suggests_names(copy):
     assert "figure_numbers" in line  # all that are allowed
 
 
+@pytest.mark.parametrize(
+    ("target", "meant"),
+    [("figur5", "figure5"), ("figure_reading", "figure_readings"), ("claim", "claims")],
+)
+def test_a_mistyped_target_suggests_names(copy, target, meant):
+    line = last_line(planning(copy, "-n", target))
+    assert line.startswith(f"squareloss: error: there is no rule {target!r}; did you mean ")
+    assert repr(meant) in line
+
+
+def test_a_target_that_is_like_no_rule_is_snakemakes_to_answer(copy):
+    assert "did you mean" not in last_line(planning(copy, "-n", "figure5.png"))
+
+
 def test_one_figure_needs_no_brackets(copy):
     done = planning(copy, "-n", "--quiet", "rules", "--config", "figures=figure3")
     assert done.returncode == 0, done.stderr
