@@ -50,9 +50,7 @@ def outcomes(table: pd.DataFrame) -> pd.DataFrame:
     names = [name for name in ("rho", "rho_convolutions", *BOUNDS) if name in last]
     if not countings.known(table):
         names = [name for name in names if "convolutions" not in name]
-    one = last[names].join(
-        tail(table).groupby(keys)[["train_error", "test_error"]].mean()
-    )
+    one = last[names].join(tail(table).groupby(keys)[["train_error", "test_error"]].mean())
     one["gap"] = one["test_error"] - one["train_error"]
     one["applies"] = last["train_error"] == 0
     one["fits"] = last["fits"]
@@ -249,7 +247,9 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     figure = style.canvas(9.4, sum(heights) + 1.3)
     axes = figure.subplot_mosaic([["a", "a"], ["b", "c"]], height_ratios=heights)
     table_panel(axes["a"], readable(means))
-    axes["a"].set_title(rf"(a) Medians and quartiles, $\lambda$ = {table['weight_decay'].iloc[0]:g}")
+    axes["a"].set_title(
+        rf"(a) Medians and quartiles, $\lambda$ = {table['weight_decay'].iloc[0]:g}"
+    )
     gap_panel(axes["b"], one, means, colours)
     bound_panel(axes["c"], one, means, colours)
     title = "Does the gap fall with $N$, and does the bound of Eq. 16 follow?"
