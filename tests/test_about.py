@@ -59,3 +59,8 @@ def test_a_title_cannot_break_its_row(monkeypatch):
     config = {"study": "x", "figures": ["figure3"], "datasets": {}}
     row = next(line for line in about.page(config, "", "").splitlines() if "figure3.png" in line)
     assert row.count("|") == 3
+
+
+def test_a_title_is_no_html():
+    page = about.page({"study": "tiny", "figures": []}, "<b>A</b> | [B](c)", "1 supported")
+    assert "\n" + r"\<b\>A\</b\> \| \[B\](c)" + "\n" in page

@@ -1,13 +1,15 @@
 """Numbers and tables as people read them: they read back."""
 
+import html
 import math
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
-from squareloss.tables.readable import markdown_table, number
+from squareloss.tables.readable import in_markdown, markdown_table, number
 
 WORDS = st.text(st.characters(categories=["L", "Nd"], include_characters="|"), min_size=1)
 
@@ -23,6 +25,14 @@ def test_a_number_reads_back_to_three_digits(value):
 )
 def test_numbers_are_those_that_people_write(value, shown):
     assert number(value) == shown
+
+
+@given(st.text(r"""ab<>&"'\`*_[]()|~$#!/:=""", min_size=1))
+@example("<script>ran()</script> [a](javascript:ran()) ![i](//x/y) `b` *c* | d_e_ &lt; # f")
+def test_a_users_text_is_shown_as_it_is(text):
+    shown = MarkdownIt("gfm-like", {"linkify": False}).render(in_markdown(f"of {text}!"))
+    assert html.unescape(shown) == f"<p>of {text}!</p>\n"
+    assert shown.count("<") == shown.count(">") == 2
 
 
 @given(st.lists(st.lists(WORDS, min_size=2, max_size=2), min_size=1, max_size=4))

@@ -335,6 +335,17 @@ def test_any_title_is_text_and_a_locale_without_unicode_judges_the_same(study, m
         assert path.parts[2] in told or before[path] == after[path], path
 
 
+def test_a_title_ends_no_script_of_the_report(study):
+    """The report holds the command of each job within a script of its own."""
+    title = '</script><script>ran()</script><img src=x onerror="ran()">'
+    done = planning(study, "--report", "report.html", overlays=titled(study, title))
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (study / "report.html").read_text(encoding="utf-8")
+    assert "ran()" in page
+    assert "<script>ran()" not in page
+    assert "<img src=x" not in page
+
+
 def test_a_failed_job_leaves_its_reason_and_earlier_results(study):
     before = digests(study)
     overlay(study, "n_test: 40", "n_test: 60")

@@ -16,7 +16,7 @@ rule about:
     params:
         code=code("about"),
         config=lambda wildcards: shown_config(),
-        made_from=lambda wildcards: json.dumps(sweep.size(STUDY)),
+        made_from=lambda wildcards: as_json(sweep.size(STUDY)),
     shell:
         "python -m squareloss.about --config {params.config:q} --made-from {params.made_from:q}"
         " --claims {input.claims:q} --config-file {output.config:q}"

@@ -19,7 +19,7 @@ rule claims:
     params:
         code=code("claims.report", *SECTIONS),
         output=subpath(output.md, strip_suffix=".md"),
-        made_from=lambda wildcards: json.dumps(sweep.size(STUDY)),
+        made_from=lambda wildcards: as_json(sweep.size(STUDY)),
     shell:
         "python -m squareloss.claims.report --tables {input.tables:q} {input.small:q}"
         " --layers {input.layers:q}"

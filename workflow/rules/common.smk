@@ -166,12 +166,20 @@ def checkpoint(run):
     return f"{results}/checkpoints/{block}.safetensors"
 
 
+def as_json(value):
+    """JSON for a command line: plain ASCII, since it holds no other letters in every locale.
+
+    Snakemake's report has the commands within a script of its own, which "</script>" would end.
+    """
+    return json.dumps(value, sort_keys=True).replace("<", "\\u003c")
+
+
 def shown_config():
     """The config as its page shows it: without what would be too long for a command line."""
     config = STUDY.model_dump(exclude_unset=True)
     if len(json.dumps(config)) > 50_000:
         config["experiments"] = "thousands of points: see the config itself"
-    return json.dumps(config, sort_keys=True)
+    return as_json(config)
 
 
 def data_spec(wildcards):
@@ -223,11 +231,8 @@ def wanted(figure):
 
 
 def made_from(figure):
-    """The line at the foot of a figure: data, networks, N, epochs, replicates.
-
-    As JSON, which is plain ASCII: a command line holds no other letters in every locale.
-    """
-    return json.dumps(sweep.made_from(STUDY, figure.name) if figure.needs_runs else "")
+    """The line at the foot of a figure, as JSON: data, networks, N, epochs, replicates."""
+    return as_json(sweep.made_from(STUDY, figure.name) if figure.needs_runs else "")
 
 
 def reads(figure, table):

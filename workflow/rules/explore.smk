@@ -15,7 +15,7 @@ rule explore:
     params:
         code=code("explore"),
         margins=lambda wildcards, output: f"{Path(output[0]).parent}/metrics/margins",
-        made_from=lambda wildcards: json.dumps(sweep.size(STUDY)),
+        made_from=lambda wildcards: as_json(sweep.size(STUDY)),
     shell:
         "python -m squareloss.explore --tables {input.tables:q} --margins {params.margins:q}"
         " --made-from {params.made_from:q} --output {output:q} > {log:q} 2>&1"

@@ -29,7 +29,7 @@ from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.claims import CLAIMS as TABLE
 from squareloss.tables.layers import LAYERS
 from squareloss.tables.parts import read
-from squareloss.tables.readable import markdown_table
+from squareloss.tables.readable import in_markdown, markdown_table
 from squareloss.tables.runs import read_runs
 from squareloss.tables.small import SMALL
 
@@ -155,7 +155,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 def markdown(table: pd.DataFrame, made_from: str) -> str:
     """The page in Markdown."""
-    parts = [f"# The paper's statements, measured\n\n{head(table, made_from)}"]
+    parts = [f"# The paper's statements, measured\n\n{head(table, in_markdown(made_from))}"]
     for kind, rows in kinds(table).items():
         text = readable(rows)
         body = markdown_table(list(text.columns), text.to_numpy().tolist())

@@ -10,6 +10,7 @@ from typing import Any
 import squareloss
 from squareloss.errors import first_line, printable
 from squareloss.source import catalog
+from squareloss.tables.readable import in_markdown
 
 PACKAGES = ("torch", "numpy", "pandas", "scipy", "snakemake")
 PAGE = """\
@@ -102,7 +103,7 @@ def page(config: dict[str, Any], made_from: str, verdicts: str) -> str:
     return PAGE.format(
         study=config["study"],
         results=config.get("results", "results"),
-        made_from=made_from,
+        made_from=in_markdown(made_from),
         verdicts=verdicts,
         origin=origin(Path(__file__)),
         python=platform.python_version(),

@@ -1,6 +1,7 @@
 """Numbers and tables as people read them."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -9,6 +10,11 @@ def number(value: float) -> str:
     if math.isnan(value):
         return "n/a"
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+
+
+def in_markdown(text: str) -> str:
+    """A user's text for Markdown, which shows it as it is: nothing in it is markup or HTML."""
+    return re.sub(r"[\\`*_\[\]<>&|#~$]", r"\\\g<0>", text)
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
