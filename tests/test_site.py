@@ -181,7 +181,7 @@ def test_every_page_opens_on_a_screen_and_on_a_phone(site, parsed, tmp_path):
         assert page["inner"] == page["pixels"]
         assert page["wide"] <= 0, page
         assert not page["broken"], page
-        assert page["title"] or page["page"] == "search.html", page
+        assert page.get("title") or page["page"] == "search.html", page
 
 
 @in_browser
