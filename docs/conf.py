@@ -40,8 +40,8 @@ html_theme = "furo"
 html_title = "squareloss"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_copy_source = False
-html_show_sphinx = False
+html_copy_source = html_use_index = html_domain_indices = False
+html_show_sphinx = html_show_copyright = False
 
 
 def setup(app: Sphinx) -> None:

@@ -166,8 +166,11 @@ def test_every_page_opens_on_a_screen_and_on_a_phone(site, parsed, tmp_path):
         for (const pixels of {list(WIDTHS)}) for (const page of {json.dumps(names)}) {{
           width(pixels);
           await open(page);
-          const root = inside().documentElement;
-          found.push({{page, pixels, wide: root.scrollWidth - root.clientWidth,
+          inside().querySelectorAll("details").forEach(part => {{ part.open = true; }});
+          // Tables and code scroll on their own.
+          const wide = [...inside().querySelectorAll(".content *")].filter(part =>
+            box(part).right > pixels && !part.closest(".table-wrapper, .highlight"));
+          found.push({{page, pixels, wide: wide.map(part => part.outerHTML.slice(0, 99)),
             inner: frame.contentWindow.innerWidth, images: inside().images.length,
             broken: [...inside().images].filter(i => !i.naturalWidth).map(i => i.src),
             title: inside().querySelector("h1")?.innerText}});
@@ -176,12 +179,12 @@ def test_every_page_opens_on_a_screen_and_on_a_phone(site, parsed, tmp_path):
     )
     assert not console
     assert len(found) == len(names) * len(WIDTHS)
-    assert sum(page["images"] for page in found) >= 10
+    assert sum(page["images"] for page in found) > 40
     for page in found:
         assert page["inner"] == page["pixels"]
-        assert page["wide"] <= 0, page
+        assert not page["wide"], page
         assert not page["broken"], page
-        assert page["title"] or page["page"] == "search.html", page
+        assert page.get("title") or page["page"] == "search.html", page
 
 
 @in_browser

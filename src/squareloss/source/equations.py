@@ -53,7 +53,7 @@ class Citation:
 def cited(text: str) -> list[tuple[str, str]]:
     """Kind and number of each place of the paper that `text` cites, in its order."""
     found = []
-    for citation in CITATION.finditer(text):
+    for citation in CITATION.finditer(" ".join(text.split())):
         numbers = RANGE.sub(
             lambda ends: ", ".join(map(str, range(int(ends[1]), int(ends[2]) + 1))),
             citation["numbers"],
