@@ -26,7 +26,7 @@ What can be asked for, of tables below `results/reference/<study>/`:
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,7 @@ def claims(results: Path, study: str) -> pd.DataFrame:
     return pd.read_parquet(results / study / "claims" / "claims.parquet")
 
 
-def claim_row(results: Path, study: str, name: str) -> dict[str, Any]:
+def claim_row(results: Path, study: str, name: str) -> dict[Hashable, Any]:
     """The row of a claim."""
     rows = claims(results, study).set_index("claim").filter([name], axis=0).to_dict("records")
     if not rows:
