@@ -15,7 +15,7 @@ an order of magnitude: of Eq. 16 that is 10. The paper says of none of them whic
 The table: median over the replicates, in brackets the smallest and largest.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -148,7 +148,11 @@ def panel(ax: Axes, table: pd.DataFrame, quantity: Quantity) -> None:
             _, marker, filled = LOOKS[kind]
             for which, colour in ((good, style.BLUE), (~good, style.GREY)):
                 values = rows.loc[which & positive, column]
-                look = {"marker": marker, "color": colour, "mfc": colour if filled else "white"}
+                look: dict[str, Any] = {
+                    "marker": marker,
+                    "color": colour,
+                    "mfc": colour if filled else "white",
+                }
                 ax.plot(values, [y] * len(values), ls="none", ms=2.5, alpha=0.35, **look)
                 if which is good and len(values):
                     ax.plot([values.median()], [y], ls="none", ms=6, **look)

@@ -16,6 +16,8 @@ float64, the median of these ratios and its exact 95% interval (six replicates o
 shifts a measure if the interval leaves out 1. The CSV file has all of it in full.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -56,7 +58,11 @@ def panel(ax: Axes, last: pd.DataFrame, measure: str, recipes: list[str]) -> Non
         good = style.fits(rows)
         for some, colour in ((rows[good], style.BLUE), (rows[~good], style.GREY)):
             x = [recipes.index(name) + shift for name in some["recipe_name"]]
-            look = {"mec": colour, "mfc": colour if decay > 0 else "none", "alpha": 0.7}
+            look: dict[str, Any] = {
+                "mec": colour,
+                "mfc": colour if decay > 0 else "none",
+                "alpha": 0.7,
+            }
             ax.plot(x, some[measure], "o", ms=4, label=labels.pop(decay, None), **look)
         middle = rows[good].groupby("recipe_name")[measure].median()
         places = np.array([recipes.index(str(name)) + shift for name in middle.index])
