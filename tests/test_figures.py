@@ -224,6 +224,14 @@ def test_figure2_loss_and_equilibrium():
     assert "speculative" in words(figure)
 
 
+def test_figure2s_panels_have_one_axis_of_rho():
+    far = arc(0.0).assign(rho_trained=lambda t: 4 * t["rho_trained"])
+    figure = figure2.draw(pd.concat([far, arc(0.001)]))
+    left, right = figure.axes[:2]
+    assert left.get_ylim() == right.get_ylim() == pytest.approx((390 / 30, 4 * 480 * 10))
+    assert left.get_legend().get_texts()
+
+
 def test_figure2s_table_says_how_high_the_valley_comes():
     table = figure2.tabulate(pd.concat([arc(0.0), arc(0.001)])).numbers
     assert table["weight_decay"].tolist() == [0.001, 0.0]
@@ -866,6 +874,9 @@ def test_bounds_are_ordered_and_only_of_networks_that_fit():
     figure = figure_bounds.draw(table)
     ticks = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert ticks == ["measured gap", *reversed(figure_bounds.TITLES.values())]
+    assert "Not drawn, since they have training error: recipe = cnn6, N = 2000: 3 of 3" in words(
+        figure
+    )
     assert "N = 2,000" not in words(figure)
     # Text is wider at some resolutions than at others; in the file no label is cut off.
     style.settle(figure)
@@ -1092,7 +1103,17 @@ def test_precision_is_compared_replicate_by_replicate():
         ],
         ignore_index=True,
     )
-    assert_labelled(figure_precision.draw(table))
+    stuck = table["replicate"].eq(3) & table["recipe_name"].eq("bfloat16")
+    lost = table.assign(train_error=table["train_error"].where(~stuck, 0.5))
+    figure = figure_precision.draw(lost)
+    assert_labelled(figure)
+    rho = figure.axes[0]
+    grey = [a for a in rho.lines if a.get_markeredgecolor() == style.GREY]
+    values = [value for a in grey for value in a.get_ydata()]
+    np.testing.assert_allclose(sorted(values), sorted(finals(table[stuck])["rho"]))
+    good = finals(lost[lost["train_error"].eq(0) & ~stuck], weight_decay=1e-3)
+    bars = np.concatenate([bar.get_segments() for bar in rho.collections])[:, 0, 1]
+    assert good.groupby("recipe_name")["rho"].median()["bfloat16"] in bars
     made = figure_precision.tabulate(table)
     numbers, text = made.numbers, made.text
     found = numbers[numbers["weight_decay"].eq(0) & numbers["recipe_name"].eq("bfloat16")].iloc[0]

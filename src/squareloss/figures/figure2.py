@@ -140,6 +140,7 @@ def draw(landscape: pd.DataFrame, made_from: str = "") -> Figure:
     figure = style.canvas(4.4 * len(arcs) + 0.8, 4.3)
     axes = figure.subplots(1, len(arcs), squeeze=False, sharey=True)[0]
     drawn = [panel(ax, arc, *span(arcs)) for ax, arc in zip(axes, arcs, strict=True)]
+    figure.suptitle("Does a valley of small loss join two solutions?")
     axes[0].set_ylabel(r"$\rho$ (product of the layer norms)")
     meshes = [(ax, mesh) for ax, mesh in zip(axes, drawn, strict=True) if mesh]
     if meshes:
@@ -148,8 +149,8 @@ def draw(landscape: pd.DataFrame, made_from: str = "") -> Figure:
         bar.set_ticks([0.001, 0.01, 0.1, 1, 2], labels=["≤ 0.001", "0.01", "0.1", "1", "≥ 2"])
         bar.ax.yaxis.set_minor_locator(NullLocator())
         bar.ax.yaxis.set_minor_formatter(NullFormatter())
-        handles, labels = meshes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=2)
+        look = {"frameon": True, "facecolor": "white", "framealpha": 0.9, "edgecolor": "none"}
+        meshes[0][0].legend(loc="lower left", **look)
     about = (
         "Measured on the arc between the normalised weights of two replicates, "
         "a column for each angle measured. The paper's Figure 2 is a speculative sketch."

@@ -114,13 +114,14 @@ def panel(
     """
     means = per_init(case, counting)
     good = style.fits(case)
-    ax.plot(*case.loc[~good, [counting, "test_accuracy"]].to_numpy().T, ".", color=style.GREY, ms=5)
+    lost = case[~good]
+    ax.plot(lost[counting], lost["test_accuracy"], ".", color=style.GREY, ms=5)
     for init, colour in colours.items():
         some = case[good & (case["init_scale"] == init)]
         ax.plot(some[counting], some["test_accuracy"], ".", color=colour, alpha=0.6, ms=5)
         if init in means.index:
-            x, y = means.loc[init]
-            ax.plot([x], [y], "s", ms=8, color=colour, mec="white", label=f"init {init:g}")
+            x, y = means.loc[[init]].to_numpy().T
+            ax.plot(x, y, "s", ms=8, color=colour, mec="white", label=f"init {init:g}")
     line = fitted(case, counting)
     if math.isfinite(line.slope):
         ends = pd.Series([means["x"].min(), means["x"].max()])

@@ -12,6 +12,8 @@ dotted line it says nothing. All bounds fall as 1/√N, but for the ramp loss on
 20,000 images, and yet far above the measured error.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -28,7 +30,13 @@ def panel(ax: Axes, rows: pd.DataFrame, order: list[str], colours: dict[int, str
         stats = style.quartiles(rows[rows["n_train"] == n], "bound", "value").reindex(order)
         shift = 0.2 * (2 * i / max(len(colours) - 1, 1) - 1)
         y = np.arange(len(order)) + shift
-        look = {"fmt": "o", "ms": 4.5, "lw": 1, "color": colour, "label": f"N = {n:,}"}
+        look: dict[str, Any] = {
+            "fmt": "o",
+            "ms": 4.5,
+            "lw": 1,
+            "color": colour,
+            "label": f"N = {n:,}",
+        }
         ax.errorbar(stats["median"], y, xerr=style.reach(stats), **look)
     ax.axvline(1, color=style.RED, lw=1, ls=":", label="vacuous above 1")
     error = rows.drop_duplicates(["replicate", "n_train"])["test_error"].median()

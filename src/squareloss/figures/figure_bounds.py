@@ -122,5 +122,8 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         "A circle is a network without training error, as the bounds assume; rho is taken times "
         f"max ||x||, delta = {deltas}."
     )
-    style.foot(figure, made_from, about, style.missing(table, "recipe_name", "n_train"))
+    by, last = ("recipe_name", "n_train"), last_epoch(table)
+    erring = style.lost(last, last["train_error"] > 0, *by)
+    left = f"Not drawn, since they have training error: {erring}." if erring else ""
+    style.foot(figure, made_from, about, left, style.missing(table, *by))
     return figure

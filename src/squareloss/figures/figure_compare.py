@@ -39,7 +39,7 @@ MOST_RUNS = 10  # as many as there are colours
 PANELS = (
     *courses.ERRORS,
     courses.RHO,
-    Panel("mean_margin", "Mean margin", r"mean of $y_n f_n$", log=True),
+    Panel("mean_margin", "Mean margin", f"mean of {style.MARGIN}", log=True),
     Panel("margin_spread", "Spread of the margins", "sd / mean of the margins", log=True),
     courses.NC1,
     Panel("stable_rank", "Stable rank", "stable rank, mean over $k<L$"),

@@ -11,6 +11,7 @@ at a large rate, at which not every replicate fits; λ hardly moves it.
 """
 
 from math import prod
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -69,7 +70,7 @@ def panel(ax: Axes, last: pd.DataFrame, varied: str) -> None:
             stats = style.quartiles(rows[good], varied, column)
             bars = {"marker": "o", "ms": 3, "color": colour, "elinewidth": 1, "capsize": 2} | dash
             label = f"above {tolerance}{more}"
-            shade = {} if not free else {"mfc": "white"}
+            shade: dict[str, Any] = {} if not free else {"mfc": "white"}
             ax.errorbar(
                 stats.index, stats["median"], style.reach(stats), label=label, **bars, **shade
             )

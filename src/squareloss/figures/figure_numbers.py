@@ -15,7 +15,7 @@ an order of magnitude: of Eq. 16 that is 10. The paper says of none of them whic
 The table: median over the replicates, in brackets the smallest and largest.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -148,7 +148,11 @@ def panel(ax: Axes, table: pd.DataFrame, quantity: Quantity) -> None:
             _, marker, filled = LOOKS[kind]
             for which, colour in ((good, style.BLUE), (~good, style.GREY)):
                 values = rows.loc[which & positive, column]
-                look = {"marker": marker, "color": colour, "mfc": colour if filled else "white"}
+                look: dict[str, Any] = {
+                    "marker": marker,
+                    "color": colour,
+                    "mfc": colour if filled else "white",
+                }
                 ax.plot(values, [y] * len(values), ls="none", ms=2.5, alpha=0.35, **look)
                 if which is good and len(values):
                     ax.plot([values.median()], [y], ls="none", ms=6, **look)
@@ -172,7 +176,8 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     style.check_sweep(table, *VARIES)
     labels = names(table)
     figure = style.canvas(11, 0.27 * len(labels) + 1.9)
-    figure.suptitle("Which way to count $\\rho$ gives the numbers that the paper prints?")
+    title = "Which counting of $\\rho$ gives the paper's numbers?"
+    figure.suptitle(title, x=0.01, ha="left")  # the legend is on the right
     axes = figure.subplots(1, len(QUANTITIES), sharey=True)
     for ax, quantity in zip(axes, QUANTITIES, strict=True):
         panel(ax, table, quantity)
@@ -188,8 +193,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     if countings.own_size(table):
         handles.append(Line2D([], [], color=style.RED, lw=1.3, label="the paper"))
         about = ""
-    above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": len(handles)}
-    axes[-1].legend(handles=handles, **above)
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     several = table["replicate"].nunique() > 1
     marks = "Small marks: replicates; large ones: medians." if several else ""
     lost = style.unfitted(table, *BY[1:]), style.missing(table, *BY[1:])

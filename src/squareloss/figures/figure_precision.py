@@ -1,10 +1,10 @@
 """Precision: what rounding in the products of a training step does to where training ends.
 
-A circle is a replicate at the last epoch, filled with weight decay and open without; a bar is their
-median. The columns
-are recipes that differ in the precision of the matrix products of a training step alone; the same
-replicate starts from the same weights and sees the same batches in each. Weights and measurements
-are kept in float32 (in float64 for the recipe of that name).
+A circle is a replicate at the last epoch, filled with weight decay and open without, grey if it
+does not fit. A bar is the median of those that fit. The columns are recipes that differ in the
+precision of the matrix products of a training step alone. The same replicate starts from the same
+weights and sees the same batches in each. Weights and measurements are kept in float32 (in float64
+for the recipe of that name).
 
 SGD amplifies any rounding, so single replicates end elsewhere, as with another seed. A precision is
 good enough where its circles scatter as those of float64 do. The paper names no precision. With
@@ -15,6 +15,8 @@ The table: the median over the replicates. In brackets a measure over that of th
 float64, the median of these ratios and its exact 95% interval (six replicates or more): a precision
 shifts a measure if the interval leaves out 1. The CSV file has all of it in full.
 """
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,14 +51,20 @@ def panel(ax: Axes, last: pd.DataFrame, measure: str, recipes: list[str]) -> Non
     decays = style.decays(last)
     positive = last[measure][last[measure] > 0]
     log = positive.max() > 10 * positive.min()
+    labels = {decay: rf"$\lambda$ = {decay:g}" for decay in decays}
     for i, decay in enumerate(decays):
         rows = last[(last["weight_decay"] == decay) & ((last[measure] > 0) | (not log))]
         shift = 0.15 * (2 * i - len(decays) + 1)
-        x = [recipes.index(name) + shift for name in rows["recipe_name"]]
-        face = style.BLUE if decay > 0 else "none"
-        label = rf"$\lambda$ = {decay:g}"
-        ax.plot(x, rows[measure], "o", ms=4, mec=style.BLUE, mfc=face, alpha=0.7, label=label)
-        middle = rows.groupby("recipe_name")[measure].median()
+        good = style.fits(rows)
+        for some, colour in ((rows[good], style.BLUE), (rows[~good], style.GREY)):
+            x = [recipes.index(name) + shift for name in some["recipe_name"]]
+            look: dict[str, Any] = {
+                "mec": colour,
+                "mfc": colour if decay > 0 else "none",
+                "alpha": 0.7,
+            }
+            ax.plot(x, some[measure], "o", ms=4, label=labels.pop(decay, None), **look)
+        middle = rows[good].groupby("recipe_name")[measure].median()
         places = np.array([recipes.index(str(name)) + shift for name in middle.index])
         ax.hlines(middle, places - 0.12, places + 0.12, color="0.2", lw=1.2, zorder=3)
     ax.set_yscale("log" if log else "linear")
@@ -126,5 +134,6 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
     figure.suptitle("Does the precision of the products change where training ends?")
     about = "Bars: medians. Values of 0 have no place on a log axis."
-    style.foot(figure, made_from, style.missing(table, "weight_decay", "recipe_name"), about)
+    by = ("weight_decay", "recipe_name")
+    style.foot(figure, made_from, style.unfitted(table, *by), style.missing(table, *by), about)
     return figure

@@ -1,9 +1,10 @@
 """Readings: what the paper leaves open, and which of its statements each reading meets.
 
-What its text leaves open is read in several ways; a row is one of them, a circle a replicate. On
-the right stands which of the paper's statements each reading meets. The paper's numbers are not
-drawn: ρ, margins and slopes depend on the width and N, and can be compared at the paper's own size
-only. The page docs/readings.md says which reading the study of the paper uses, and why.
+What its text leaves open is read in several ways. A row is one of them, a circle a replicate, grey
+if it does not fit. Below, on the right, stands which of the paper's statements each reading meets.
+The paper's numbers are not drawn: ρ, margins and slopes depend on the width and N, and can be
+compared at the paper's own size only. The page docs/readings.md says which reading the study of the
+paper uses, and why.
 """
 
 from collections.abc import Callable
@@ -46,9 +47,12 @@ def panel(ax: Axes, found: list[Reading], measure: Measure) -> None:
         ax.set_xscale("log")
         ax.xaxis.set_minor_formatter(NullFormatter())
     for y, reading in enumerate(found):
-        values = measure.of(reading.at(SCALE))
-        shown = values[values > 0] if measure.log else values.dropna()
-        ax.plot(shown, [y] * len(shown), "o", ms=5, mfc="none", color=style.BLUE)
+        rows = reading.at(SCALE)
+        good = style.fits(rows)
+        for some, colour in ((rows[good], style.BLUE), (rows[~good], style.GREY)):
+            values = measure.of(some)
+            shown = values[values > 0] if measure.log else values.dropna()
+            ax.plot(shown, [y] * len(shown), "o", ms=5, mfc="none", color=colour)
     low, high = ax.get_xlim()
     if measure.log and high < 100 * low:  # too few powers of ten to read a value by
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -127,8 +127,8 @@ def places(means: pd.DataFrame) -> Places:
     sizes = sorted(means["n_train"].unique())
     width = 0.8 / means.groupby("n_train")["init_scale"].nunique().max()
     found: Places = {}
-    for n, rows in means.groupby("n_train"):
-        inits = sorted(rows["init_scale"])
+    for n in sizes:
+        inits = sorted(means.loc[means["n_train"] == n, "init_scale"])
         for i, init in enumerate(inits):
             found[init, n] = sizes.index(n) + (i - (len(inits) - 1) / 2) * width
     return found
@@ -155,11 +155,11 @@ def gap_panel(ax: Axes, one: pd.DataFrame, means: pd.DataFrame, colours: dict[fl
     width = 0.92 * 0.8 / means.groupby("n_train")["init_scale"].nunique().max()
     for init, colour in colours.items():
         rows = means[means["init_scale"] == init].rename(columns=lambda c: c.removeprefix("gap_"))
-        x = [place[init, n] for n in rows["n_train"]]
+        middles = [place[init, n] for n in rows["n_train"]]
         bars = {"capsize": 3, "ecolor": "0.2"}
         reach = np.nan_to_num(style.reach(rows))
         ax.bar(
-            x,
+            middles,
             rows["median"],
             width,
             yerr=reach,
@@ -201,7 +201,12 @@ def bound_panel(
             dots(ax, some, "ratio", x + 0.06, marker=".", ms=3, alpha=0.5, color=colours[init])
             if (init, n) in stats.index:
                 row = stats.loc[[(init, n)]]
-                look = {"marker": "o", "ms": 6, "color": colours[init], "capsize": 3}
+                look: dict[str, Any] = {
+                    "marker": "o",
+                    "ms": 6,
+                    "color": colours[init],
+                    "capsize": 3,
+                }
                 bar = style.reach(row)
                 ax.errorbar([x], row["median"], bar, mfc=face or colours[init], **look)
         ax.plot([], [], "o", ms=6, color="0.3", mfc=face or "0.3", label=label)
