@@ -147,6 +147,22 @@ def test_an_empty_field_that_a_later_python_adds_changes_nothing(package, monkey
     assert skeleton(source) == before
 
 
+def test_an_empty_part_that_a_later_python_adds_to_text_changes_nothing(monkeypatch):
+    source = 'x = f"a{1:{2}}b" + ""\n'
+    before, parse = skeleton(source), ast.parse
+
+    def later(text):
+        tree = parse(text)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                node.values.append(ast.Constant(""))
+        return tree
+
+    monkeypatch.setattr(ast, "parse", later)
+    assert skeleton(source) == before
+    assert skeleton(source.replace('""', '"c"')) != before
+
+
 def test_code_of_before_that_gives_the_same_results_keeps_its_name():
     """Of the stages that take hours: their rules ask for these labels."""
     rules = "".join(

@@ -268,7 +268,8 @@ def test_the_messages_of_the_page_on_trouble_are_those_of_the_code():
     page = (ROOT / "docs/trouble.md").read_text(encoding="utf-8")
     headings = re.findall(r"^### (.*)$", page, re.M)
     messages = {message for heading in headings for message in re.findall("`(.*?)`", heading)}
-    messages -= {".venv", "snakemake: command not found"}  # of the shell
+    messages -= {".venv", "snakemake: command not found", "Permission denied", "MemoryError"}
+    messages -= {"getpwuid(): uid not found", "failed to map segment"}  # of Python and the system
     texts = [*said()]
     assert len(messages) > 20
     for message in messages:

@@ -55,6 +55,32 @@ def test_records_get_their_names_before_the_parts(clones, study, monkeypatch):  
     assert of_records == [True] * 7 + [False] * 7
 
 
+@pytest.mark.parametrize("moment", [1, 7, 14])
+def test_a_run_that_is_made_again_while_it_is_copied_is_not_taken(
+    clones,
+    study,  # noqa: F811
+    monkeypatch,
+    moment,
+):
+    """Snakemake marks a run as incomplete, removes its parts, and writes others."""
+    before, copied = contents(clones.target), []
+
+    def copy(source, target, copy=merge._copy):
+        copied.append(source)
+        if len(copied) == moment:
+            marker = records.marker_path(clones.source, names(last)[1])
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+        copy(source, target)
+
+    monkeypatch.setattr(merge, "_copy", copy)
+    *_, last = archive.jobs(study)
+    with pytest.raises(UserError, match="is made again there"):
+        merge.take(clones, names(last))
+    assert len(copied) == 14
+    assert contents(clones.target) == before
+
+
 def test_results_without_records_get_them(clones, study):  # noqa: F811
     first, *_ = archive.jobs(study)
     for part in names(first):

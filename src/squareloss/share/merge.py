@@ -134,7 +134,8 @@ def take(clones: Clones, parts: list[str]) -> int:
 
     Everything is copied to temporary names first. Then all get their names, the records before the
     parts: a part without its record would be taken for good. (What a kill between two renames
-    leaves is completed by the next merge, because it is the source's.)
+    leaves is completed by the next merge, because it is the source's.) Raises `UserError` if
+    Snakemake has begun to make one of the parts again in the source.
     """
     absent = [part for part in parts if not (clones.target / part).exists()]
     unrecorded = [part for part in parts if records.read(clones.target, part) is None]
@@ -148,6 +149,9 @@ def take(clones: Clones, parts: list[str]) -> int:
         for source, target in copies:
             discard_partial(target)
             _copy(source, stack.enter_context(whole(target)))
+        for part in parts:
+            if not _finished(clones.source, part):
+                raise UserError(f"{clones.source / part} is made again there; merge after that")
     # Killed here while it was training, a run has marks that it is incomplete. It is complete now.
     for part in parts:
         records.marker_path(clones.target, part).unlink(missing_ok=True)

@@ -120,13 +120,15 @@ def _meaning(path: Path) -> str:
 def skeleton(source: str) -> str:
     """The syntax tree of `source` as text, without docstrings, comments and positions.
 
-    What is empty is left out, so that a field which a later Python adds to a node changes nothing.
-    Raises `SyntaxError`.
+    What is empty is left out, so that a field which a later Python adds to a node changes nothing,
+    nor the empty text that Python 3.12 has at the end of some f-strings. Raises `SyntaxError`.
     """
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
+        elif isinstance(node, ast.JoinedStr):
+            node.values = [part for part in node.values if getattr(part, "value", part) != ""]
     return _text(tree)
 
 
