@@ -193,7 +193,7 @@ MADE_AGAIN = [
     "metrics/landscape",
     "aggregate/figure3.parquet",
     "aggregate/layers/figure3.parquet",
-    "aggregate/minibatch.parquet",
+    "small/minibatch.parquet",
     "figures/figure3.png",
     "figures/figure3.pdf",
     "tables/figure5.csv",
