@@ -1,4 +1,4 @@
-"""The examples in pandas of README and of docs/query.md: none mixes networks, whatever the study has."""
+"""README's and docs/query.md's examples in pandas: none mixes networks, whatever the study has."""
 
 import itertools
 from pathlib import Path
