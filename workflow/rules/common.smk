@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.resources import Resource
+from snakemake.rules import RuleProxy
 from snakemake.utils import Paramspace
 
 # Snakemake looks for modules beside Snakefiles first. A file `pandas.py` there, perhaps an example
