@@ -118,7 +118,7 @@ reference: ## what of a finished study is kept in git: make reference STUDY=long
 	  { echo "STUDY=$$STUDY: not the name of a study below results/ that has figures" >&2; exit 1; }; \
 	set -e; new=results/reference/.new; \
 	rm -rf "$$new"; mkdir -p "$$new"; \
-	for part in aggregate figures tables claims; do \
+	for part in aggregate small figures tables claims; do \
 	  if [ -d "results/$$STUDY/$$part" ]; then cp -r "results/$$STUDY/$$part" "$$new"; fi; done; \
 	rm -rf "results/reference/$$STUDY"; mv "$$new" "results/reference/$$STUDY"
 

@@ -65,6 +65,16 @@ def test_runs_of_a_smaller_sweep_and_of_other_blocks_are_not_asked_for(clone):
     assert list(plan.unasked(TINY, clone)) == [RUNS[0].replace("block=0", "block=1")]
 
 
+def test_results_may_lie_elsewhere(clone, tmp_path):
+    """In an absolute folder, whose studies are planned and told of in the same way."""
+    elsewhere = changed(results=str(clone / "results"))
+    assert plan.unasked(elsewhere, tmp_path) == {}
+    extra = Path(clone, STUDY, "runs", RUNS[0].replace("block=0", "block=1"))
+    shutil.copytree(clone / STUDY / "runs" / RUNS[0], extra)
+    [names] = plan.unasked(elsewhere, tmp_path).values()
+    assert str(extra / "run.json") in names
+
+
 def test_pruning_removes_those_with_their_records_and_nothing_else(clone):
     [sweep] = TINY.experiments["figure5"].sweeps
     fewer = sweep.model_copy(update={"init_scale": (0.9,)})
@@ -193,7 +203,7 @@ MADE_AGAIN = [
     "metrics/landscape",
     "aggregate/figure3.parquet",
     "aggregate/layers/figure3.parquet",
-    "aggregate/minibatch.parquet",
+    "small/minibatch.parquet",
     "figures/figure3.png",
     "figures/figure3.pdf",
     "tables/figure5.csv",

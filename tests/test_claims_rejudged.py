@@ -46,7 +46,8 @@ def layers_of(runs):
 
 @pytest.fixture(scope="module")
 def tables():
-    found = {path.stem: pd.read_parquet(path) for path in (LONG / "aggregate").glob("*.parquet")}
+    paths = [*(LONG / "aggregate").glob("*.parquet"), *(LONG / "small").glob("*.parquet")]
+    found = {path.stem: pd.read_parquet(path) for path in paths}
     return found | {"figure_lowrank_layers": layers_of(found["figure_lowrank"])}
 
 

@@ -41,7 +41,8 @@ def test_statements_and_checks_are_apart_and_the_undecided_last(shown):
 
 
 def test_a_readable_row_has_the_numbers_in_their_places(shown):
-    rows = report.readable(shown).set_index("claim")
+    rows = report.readable(shown)
+    rows = rows.set_index(rows["claim"].str.partition(" (")[0])
     measured = rows["median [95%], or worst"]
     # Between the 4th smallest and the 4th largest of 16 from 2 to 3.5 in steps of 0.1.
     assert measured["yes"] == "2.75 [2.3, 3.2]"
@@ -50,22 +51,30 @@ def test_a_readable_row_has_the_numbers_in_their_places(shown):
         "9 (worst)",
         "1",
     )
-    assert rows.loc["yes", "claimed"] == "> 1"
+    assert rows.loc["yes", "claimed"] == "> 1, robust"
     assert rows.loc["yes", "n"] == "16 replicates"
     assert rows.loc["all", "n"] == "3 cases"
-    # 2^-16 in a family of 192; the two claims that are as clear take 191 and 190.
-    assert rows.loc["yes", "p for (Holm)"] == "1.5e-05 (0.0029)"
-    assert rows.loc["yes", "p against (Holm)"] == "1 (1)"
-    assert rows.loc["no", "p against (Holm)"] == "1.5e-05 (0.0029)"
-    assert rows.loc["no", "p for (Holm)"] == "1 (1)"
-    assert rows.loc["none", "p no effect (Holm)"] == "1.5e-05 (0.0029)"
-    assert rows.loc["yes", "p no effect (Holm)"] == ""
+    assert rows.loc["yes", "claim"] == f"yes ({shown['place'].iloc[0]})"
+    assert rows.loc["yes", "why"] == "p = 0.0029 after Holm's correction"
+    assert rows.loc["few", "why"].startswith("too few replicates; ")
+    assert len(rows.columns) == 8  # more are too wide to be read
     marks = rows["verdict"].to_dict()
     assert marks == {
         **{"few": "? not decided", "open": "? not decided", "broken": "✘ failed"},
         **{"sound": "✔ passed", "yes": "✔ supported", "no": "✘ contradicted"},
         **{"none": "≈ no such effect", "all": "✔ supported"},
     }
+
+
+def test_each_p_value_is_of_its_side(shown):
+    rows = {row["claim"]: row for row in shown.to_dict("records")}
+    # 2^-16 in a family of 192; the two claims that are as clear take 191 and 190.
+    assert report.p_value(rows["yes"], "for") == "1.5e-05 (0.0029)"
+    assert report.p_value(rows["yes"], "against") == "1 (1)"
+    assert report.p_value(rows["no"], "against") == "1.5e-05 (0.0029)"
+    assert report.p_value(rows["no"], "for") == "1 (1)"
+    assert report.p_value(rows["none"], "negligible") == "1.5e-05 (0.0029)"
+    assert report.p_value(rows["yes"], "negligible") == ""
 
 
 def test_the_terminal_says_what_was_found_and_names_the_undecided(shown):

@@ -29,6 +29,18 @@ def command(*arguments):
     return forked.run(["-m", "squareloss.study.cost", *map(str, arguments)], cwd=ROOT)
 
 
+def test_figures_alone_cost_what_their_runs_do():
+    """Figure 8's run is one of Figure 5's nine starts; Figure 9 has another."""
+    said = [command(*PAPER, "--figures", *names) for names in (["figure5"], ["figure8", "figure5"])]
+    assert [one.returncode for one in said] == [0, 0]
+    [nine], [same] = ([x for x in one.stdout.splitlines() if "in all" in x] for one in said)
+    assert nine.split()[2:4] == ["9", "9"]
+    assert nine == same
+    refused = command(*PAPER, "--figures", "figure55")
+    assert "did you mean 'figure5'" in refused.stderr
+    assert refused.returncode == 1
+
+
 def test_a_step_of_cnn6_costs_what_its_sizes_say():
     # Places x kernel x channels in x channels out, by hand: images of 30, 14, 12 and 5 pixels.
     products = [30**2 * 9 * 3 * 32, 14**2 * 9 * 32 * 64, 12**2 * 9 * 64 * 128, 5**2 * 9 * 128 * 128]

@@ -1,6 +1,7 @@
 """The description of a study's tables for programs that read Croissant."""
 
 import json
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +23,9 @@ def test_it_names_every_column_of_the_tables_that_every_run_has(finished):
     results = finished / "results" / "tiny"
     text = (results / "croissant.json").read_text(encoding="utf-8")
     description = json.loads(text)
+    assert description["license"] == "https://spdx.org/licenses/MIT.html"
+    made = datetime.fromtimestamp((results / "croissant.json").stat().st_mtime)
+    assert description["datePublished"] == made.date().isoformat()
     files = {parts["@id"]: parts["includes"] for parts in description["distribution"]}
     described = {}
     for records in description["recordSet"]:

@@ -90,6 +90,16 @@ def test_three_libraries_read_the_same(finished):
     assert by_polars.schema["weight_decay"] == pl.Float64
 
 
+def test_one_pattern_reads_all_aggregates():
+    """They are of one kind; the small problems' tables lie elsewhere. Old ones lack columns."""
+    paths = list((ROOT / "results/reference/long/aggregate").glob("*.parquet"))
+    [(rows,)] = duckdb.sql(
+        f"select count(*) from read_parquet('{paths[0].parent}/*.parquet', union_by_name = true) "
+        "where recipe_name is not null and epoch is not null"
+    ).fetchall()
+    assert rows == sum(len(pd.read_parquet(path, columns=["epoch"])) for path in paths)
+
+
 def test_the_same_question_has_one_answer_a_run_in_polars_and_duckdb(finished, monkeypatch):
     """How far from interpolation runs end, as the page asks it, and by a loop over the runs."""
     monkeypatch.chdir(finished)

@@ -57,13 +57,15 @@ CHOICES = [
     ("colour", "replicate"), ("panels", ""), ("replicate", "3"), ("replicate", ""),
     ("words", "init=0.9|init=1.3"), ("snapshot", 2), ("words", "nothing-has-this"), ("words", ""),
     ("log", False), ("yfield", "nc3_collapsed"), ("yfield", "eq16_eq12"), ("snapshot", 0),
-    ("experiment", "figure_normalization"), ("snapshot", 7), ("experiment", "figure8"),
+    ("experiment", "figure_normalization"), ("snapshot", 7), ("panels", "recipe_name"),
+    ("xfield", "inverse_rho_convolutions"), ("yfield", "difference_sd_convolutions"),
+    ("experiment", "figure8"),
     ("experiment", ""),
 ]  # fmt: skip
 
 
 def tables():
-    """Committed aggregates; a column that is newer than they are has no values."""
+    """Committed aggregates, and one column without values."""
     found = {}
     for name in EXPERIMENTS:
         table = read_runs(REFERENCE / f"long/aggregate/{name}.parquet", AGGREGATE)
@@ -160,6 +162,12 @@ def test_each_chart_is_there_when_the_page_opens_and_after_each_control_is_used(
     assert f"the paper's 1/{RHO}: 0.002" in by_name["opened"]["legend"]
 
     assert "the paper's sd of the margins: 0.0001" in by_name["yfield=margin_sd"]["legend"]
+    authors = by_name["yfield=difference_sd_convolutions"]["legend"]
+    assert f"the paper's 1/{RHO}, convolutions alone: 0.002" in authors
+    assert "the paper's sd of f1 - f2, convolutions alone: 0.0001" in authors
+    beside = by_name["panels=recipe_name"]["charts"][0]
+    assert beside["captions"] == [f"recipe = {name}" for name in ("bn", "lm", "none", "wn")]
+    assert {panel["marks"] for panel in beside["panels"]} == {16 + 1}
     nothing = by_name["words=nothing-has-this"]["charts"]
     assert "no run whose path has “nothing-has-this”" in nothing[0]["missing"]
     assert "recipe=cnn6/wd=" in nothing[0]["missing"]
@@ -236,3 +244,6 @@ def test_the_papers_values_are_those_of_the_figures():
     assert paper["inverse_rho"] == [1 / countings.RHO]
     assert tuple(paper["mean_margin"]) == countings.MARGINS
     assert paper["margin_sd"] == [countings.SPREAD]
+    both = {"rho": "rho", "inverse_rho": "inverse_rho", "mean_margin": "mean_difference"}
+    for ours, authors in (both | {"margin_sd": "difference_sd"}).items():
+        assert paper[f"{authors}_convolutions"] == paper[ours]

@@ -88,7 +88,7 @@ def test_a_claim_without_words_or_control_is_refused(monkeypatch, options, wante
 
 def test_small_networks_begin_where_their_claims_say():
     """Collapse at the random starts of the problems that ended at a critical point."""
-    table = pd.read_parquet(LONG / "aggregate/settled.parquet")
+    table = pd.read_parquet(LONG / "small/settled.parquet")
     found = []
     for row in table[table["gradient"] < CRITICAL].itertuples():
         label = (SEED, row.replicate, "small", f"settled {row.attempts}")

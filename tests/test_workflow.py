@@ -395,3 +395,12 @@ def test_the_report_opens_in_a_browser(study, tmp_path):
     assert "Figures" in dom
     assert "Tables" in dom
     assert "Square Loss" in dom
+    *_, counts = (study / "results/tiny/claims/claims.txt").read_text().splitlines()
+    assert counts in dom  # the first page begins with the verdicts
+    # Each figure has its own caption, and a number that is sorted as text.
+    captions = re.findall(r'"caption": "((?:[^"\\]|\\.)*)"', page)
+    for name in ("figure3", "figure5"):
+        shows = catalog.figures()[name].shows.partition(",")[0]
+        assert any(shows in caption for caption in captions), name
+    numbers = re.findall(r'"figure": "([^"]*)", "shows"', page)
+    assert "\\u20073" in numbers

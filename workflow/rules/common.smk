@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.resources import Resource
+from snakemake.rules import RuleProxy
 from snakemake.utils import Paramspace
 
 # Snakemake looks for modules beside Snakefiles first. A file `pandas.py` there, perhaps an example
@@ -33,6 +34,7 @@ try:
     from squareloss.source.code import code
     from squareloss.errors import UserError
     from squareloss.spec import canonical_json
+    from squareloss.pages import study_readme
     from squareloss.study import cost, drawn, plan, sweep
     from squareloss.tables import paths
     from squareloss.study.load import load
@@ -93,6 +95,10 @@ STUDY = checked(config)
 RESULTS = f"{STUDY.results}/{STUDY.study}"
 if workflow.is_main_process and (line := plan.notice(STUDY, Path())):
     print(line, file=sys.stderr)
+VERDICTS = Path(RESULTS, "claims/claims.txt")
+if workflow.modifier.is_main_snakefile() and VERDICTS.exists():
+    # The report's first page begins with the verdicts. Its text is given nothing but the config.
+    config["verdicts"] = study_readme.counted(VERDICTS.read_text(encoding="utf-8"))
 STOP_SECONDS = 120  # before a time limit: enough for the step under way and a checkpoint
 RUNS = sweep.runs_table(STUDY)
 # The whole point is one wildcard: recipe=cnn6/wd=0.001/init=0.9/noise=0/n=10000/batch=128/lr=0.03
@@ -257,7 +263,10 @@ def arcs(name):
 
 def reported(figure, path):
     """`path` as a part of the report, below the figure's title and caption."""
-    labels = {"figure": figure.place.removeprefix("Figure "), "shows": figure.shows}
+    # The report sorts these as text, in which 10 would come before 9. A figure space is as wide as a
+    # digit and comes before them all.
+    number = figure.place.removeprefix("Figure ").rjust(2, "\N{FIGURE SPACE}")
+    labels = {"figure": number, "shows": figure.shows}
     category = "Tables" if path.endswith(".csv") else figure.category
     return report(path, caption="../report/figure.rst", category=category, labels=labels)
 

@@ -33,4 +33,6 @@ for figure in catalog.figures().values():
     # `name` would stay under `use rule ... as ...`, which gives another.
     made = workflow.get_rule(workflow.modifier.modify_rulename(figure.name))
     made.docstring, made.ruleinfo.name = figure.title, None
-    DRAWN[figure.name] = made.output
+    # What other rules take is the files alone. With the marks for the report, which the outputs have,
+    # the report takes `all` for the rule that makes them, and has no title and no caption.
+    DRAWN[figure.name] = RuleProxy(made).output

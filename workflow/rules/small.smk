@@ -1,11 +1,11 @@
 rule small:
     """Statements measured on small problems: gradient flow, single samples, trees, critical points."""
     output:
-        gradientflow=f"{RESULTS}/aggregate/gradientflow.parquet",
-        minibatch=f"{RESULTS}/aggregate/minibatch.parquet",
-        tree=f"{RESULTS}/aggregate/tree.parquet",
-        ample=f"{RESULTS}/aggregate/ample.parquet",
-        settled=f"{RESULTS}/aggregate/settled.parquet",
+        gradientflow=f"{RESULTS}/small/gradientflow.parquet",
+        minibatch=f"{RESULTS}/small/minibatch.parquet",
+        tree=f"{RESULTS}/small/tree.parquet",
+        ample=f"{RESULTS}/small/ample.parquet",
+        settled=f"{RESULTS}/small/settled.parquet",
     log:
         f"{RESULTS}/logs/small.log",
     resources:

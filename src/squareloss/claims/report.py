@@ -60,10 +60,10 @@ KINDS = {
 HEAD = """{counts} {made_from}
 
 A statement about *replicates* is tested over replicates: the median with its exact 95% interval,
-and exact sign tests for it and against it, corrected by Holm's method (in brackets) over all tests
-of all claims, whether this study could make them or not. It is supported only if it also lies
-further on the claimed side than its *control*, which is what was measured without the mechanism
-that the paper names. What the paper shows of a network of its own is *not reproduced*, and not
+and exact sign tests for it and against it, corrected by Holm's method over all tests of all claims,
+whether this study could make them or not. It is supported only if it also lies further on the
+claimed side than its *control*, which is what was measured without the mechanism that the paper
+names. What the paper shows of a network of its own is *not reproduced*, and not
 contradicted, by networks of another width or N, which the row names. Replicates share the data, so
 this is what another training would give, not what other images would. A statement about *every*
 network must hold in each case measured: the worst is shown, and what share of other cases so many
@@ -129,25 +129,17 @@ def p_value(row: Mapping[Hashable, Any], side: str) -> str:
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The table for people: one row a claim, numbers rounded."""
+    """The table for people: one row a claim, numbers rounded. The page in HTML has the rest."""
     return pd.DataFrame(
         {
             "verdict": f"{MARKS[row['verdict']]} {row['verdict']}",
-            "why not": row["why"],
-            "claim": row["claim"],
-            "place": row["place"],
-            "the paper": row["says"],
+            "claim": f"{row['claim']} ({row['place']})",
             "statement": row["statement"],
-            "measured": row["quantity"],
             "median [95%], or worst": measured(row),
-            "claimed": claimed(row),
-            "threshold": row["robust"],
+            "claimed": ", ".join(filter(None, [claimed(row), row["robust"]])),
             "control": control(row),
             "n": f"{row['measured']} {unit(row)}",
-            "p for (Holm)": p_value(row, "for"),
-            "p against (Holm)": p_value(row, "against"),
-            "p no effect (Holm)": p_value(row, "negligible"),
-            "reason": row["reason"],
+            "why": "; ".join(filter(None, [row["why"], row["reason"]])),
         }
         for row in table.to_dict("records")
     )

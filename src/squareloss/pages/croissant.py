@@ -5,6 +5,7 @@ mlcroissant loads the tables from it. The format is version 1.0 of the MLCommons
 specification.
 """
 
+from datetime import date
 from typing import Any
 
 import squareloss
@@ -41,6 +42,7 @@ TYPES = {
     "float32": "cr:Float32",
     "float64": "cr:Float64",
 }
+LICENSE = "https://spdx.org/licenses/MIT.html"  # that of the code
 CITED = (
     "Mengjia Xu, Akshay Rangamani, Qianli Liao, Tomer Galanti, Tomaso Poggio: Dynamics in Deep"
     " Classifiers trained with the Square Loss: normalization, low rank, neural collapse and"
@@ -51,7 +53,8 @@ CITED = (
 def described(study: str, made_from: str) -> dict[str, Any]:
     """The description of the tables that every run of a study has, as JSON-LD.
 
-    `made_from`: a sentence on what was trained.
+    `made_from`: a sentence on what was trained. Who publishes the tables may put another license
+    and date in the place of ours, which are the code's license and the day of this description.
     """
     tables = (HISTORY, *METRICS)
     return {
@@ -61,6 +64,8 @@ def described(study: str, made_from: str) -> dict[str, Any]:
         "name": f"squareloss-{study}",
         "description": f"Deep classifiers trained with the square loss, as measured. {made_from}",
         "version": squareloss.__version__,
+        "license": LICENSE,
+        "datePublished": date.today().isoformat(),
         "citeAs": CITED,
         "distribution": [parts(table) for table in tables],
         "recordSet": [records(table) for table in tables],

@@ -33,6 +33,7 @@ makes the report, and of another study `snakemake ... --report {results}/{study}
 | `tables/<name>.csv`, `.md`, `.tex` | the numbers of those that have a table |
 | `aggregate/<name>.parquet` | all measurements of a figure's runs: a row a replicate and epoch |
 | `aggregate/layers/<name>.parquet` | the same for each layer |
+| `small/<name>.parquet` | what was measured on small problems |
 | `metrics/<table>/recipe=.../block=<b>.parquet` | the measurements of each run |
 | `runs/.../run.json`, `snapshots.safetensors` | what was run on what; the weights |
 | [`config.json`](config.json) | the config, all its overlays merged |

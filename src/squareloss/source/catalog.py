@@ -43,12 +43,10 @@ TABLES = {
     "landscape": Reads(
         "the loss between two replicates of each of its runs", parts="landscape", first_block=True
     ),
-    "ample": Reads(
-        "the table of bounds with ample data", "aggregate/ample.parquet", needs_runs=False
-    ),
+    "ample": Reads("the table of bounds with ample data", "small/ample.parquet", needs_runs=False),
     "gradientflow": Reads(
         "the table of gradient flow on small problems",
-        "aggregate/gradientflow.parquet",
+        "small/gradientflow.parquet",
         needs_runs=False,
     ),
 }

@@ -1,6 +1,7 @@
 """What a study costs and what its jobs ask a cluster for, from the config alone.
 
-    python -m squareloss.study.cost config.yaml [overlay.yaml ...] [--samples-per-second N]
+    python -m squareloss.study.cost config.yaml [overlay.yaml ...] [--figures figure5 ...]
+        [--samples-per-second N]
 
 Samples times operations a sample, over the rate that training is taken to reach: `training_rate` of
 the config, or what `make bench` measured for cnn6 at full width. Imports no torch.
@@ -20,6 +21,7 @@ from squareloss.errors import run_stage
 from squareloss.model.architecture import BATCH, Conv, Layer, build, flops_per_sample, weight_shapes
 from squareloss.spec import Point, Recipe
 from squareloss.study import sweep
+from squareloss.study.checks import check_choice
 from squareloss.study.config import Dataset, Study
 from squareloss.study.files import read
 
@@ -179,8 +181,12 @@ def main() -> None:
         type=arguments.positive,
         help="of cnn6 at full width, by `make bench`",
     )
+    parser.add_argument("--figures", nargs="+", help="what these of the study's cost alone")
     args = parser.parse_args()
     study = read(args.configs)
+    for figure in args.figures or ():
+        check_choice("figures", figure, list(study.figures))
+    study = study.model_copy(update={"figures": tuple(args.figures or study.figures)})
     source = "assumed by training_rate"
     if args.samples_per_second:
         flops = flops_per_sample(build("cnn6", 2, 1, "stride"), CHANNELS, SIDE)

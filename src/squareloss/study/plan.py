@@ -34,19 +34,22 @@ def parts(study: Study, table: str) -> list[str]:
 def unasked(study: Study, clone: Path) -> dict[str, list[str]]:
     """The parts in a clone of runs and blocks that the config does not ask for, by run."""
     asked, found = set(runs(study)), dict[str, list[str]]()
-    for name in _files(clone, folder(study)):
-        one = part(name)
-        if one and one.study == folder(study) and one.run not in asked:
-            found.setdefault(one.run, []).append(name)
+    for name in _files(clone / folder(study)):
+        one = part(f"study/{name}")
+        if one and one.study == "study" and one.run not in asked:
+            found.setdefault(one.run, []).append(f"{folder(study)}/{name}")
     return {run: sorted(found[run]) for run in sorted(found)}
 
 
-def _files(clone: Path, study: str) -> Iterator[str]:
-    """Files below `runs/` and `metrics/` that may be parts, from the folder of the clone."""
+def _files(study: Path) -> Iterator[str]:
+    """Files below `runs/` and `metrics/` that may be parts, from the study's folder.
+
+    That may lie outside of the clone: `results` takes any path.
+    """
     for place in ("runs", "metrics"):
-        for path in (clone / study / place).rglob("*"):
+        for path in (study / place).rglob("*"):
             if path.name in RUN_FILES or path.suffix == ".parquet":
-                yield path.relative_to(clone).as_posix()
+                yield path.relative_to(study).as_posix()
 
 
 def notice(study: Study, clone: Path) -> str:

@@ -52,7 +52,8 @@ One row is {AGGREGATE.row}.
 
 Files: `{AGGREGATE.name}/<figure>.parquet`, one for each figure that is drawn from runs. All rows of
 [`{LAYERS.name}`](#{LAYERS.name}) of the same runs are in
-`{AGGREGATE.name}/layers/<figure>.parquet`.
+`{AGGREGATE.name}/layers/<figure>.parquet`. A run that several figures show stands in the table of
+each, so that `{AGGREGATE.name}/*.parquet` together has its rows several times.
 
 The table has all columns of [`{HISTORY.name}`](#{HISTORY.name}) and
 [`{COLLAPSE.name}`](#{COLLAPSE.name}), and the columns below, most of them from

@@ -9,7 +9,7 @@ REPLICATE = Column("replicate", "int64", "1", "number of the random problem, fro
 FLOW = PlainTable(
     "gradientflow",
     "a time of a course of gradient flow or descent on a small problem; NaN: not measured for it",
-    "aggregate/gradientflow.parquet",
+    "small/gradientflow.parquet",
     (
         REPLICATE,
         Column("method", "string", "1", "flow, descent at one step, or weight norm with momentum"),
@@ -30,7 +30,7 @@ FLOW = PlainTable(
 MINIBATCH = PlainTable(
     "minibatch",
     "a layer of a small network after SGD with batches of one sample",
-    "aggregate/minibatch.parquet",
+    "small/minibatch.parquet",
     (
         REPLICATE,
         Column("weight_decay", "float64", "1", "lambda", "Eq. 1"),
@@ -52,7 +52,7 @@ MINIBATCH = PlainTable(
 TREE = PlainTable(
     "tree",
     "a depth of binary trees of product norm 1, on eight random samples",
-    "aggregate/tree.parquet",
+    "small/tree.parquet",
     (
         REPLICATE,
         Column("layers", "int64", "1", "depth L"),
@@ -65,7 +65,7 @@ TREE = PlainTable(
 AMPLE = PlainTable(
     "ample",
     "a bound on the test error of a small network with ample data",
-    "aggregate/ample.parquet",
+    "small/ample.parquet",
     (
         REPLICATE,
         Column("network", "string", "1", "its layers"),
@@ -81,7 +81,7 @@ AMPLE = PlainTable(
 SETTLED = PlainTable(
     "settled",
     "a small network trained to its end with lambda > 0, and the landscape without lambda around",
-    "aggregate/settled.parquet",
+    "small/settled.parquet",
     (
         REPLICATE,
         Column(
