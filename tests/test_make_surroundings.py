@@ -21,7 +21,7 @@ print(json.dumps([sys.argv[1:], dict(os.environ)]))
 def installed(clone):  # noqa: F811
     """A clone whose environment's commands print their arguments and variables."""
     (clone / ".venv/bin").mkdir(parents=True)
-    for name in ("python", "snakemake", "pytest", "ruff", "mypy", "snakefmt"):
+    for name in ("python", "snakemake", "pytest", "ruff", "mypy", "snakefmt", "sphinx-build"):
         script(clone / ".venv/bin" / name, SHOW)
     (clone / ".venv/installed").touch()
     return clone
@@ -164,7 +164,9 @@ def test_variables_of_other_programs_are_no_arguments(installed):
     assert make(installed, "reference", **others).returncode != 0
 
 
-@pytest.mark.parametrize("target", ["demo", "report", "test", "bench", "doctor", "merge", "lint"])
+@pytest.mark.parametrize(
+    "target", ["demo", "report", "test", "bench", "doctor", "merge", "lint", "site"]
+)
 def test_pythons_of_a_target_are_those_of_the_environment(installed, target):
     (installed / "results/demo/claims").mkdir(parents=True)
     (installed / "results/demo/claims/claims.txt").touch()
