@@ -1,4 +1,4 @@
-"""The examples in pandas of README and of docs/query.md: none mixes networks, whatever the study has."""
+"""The pandas examples of README and docs/query.md: none mixes networks, whatever the study has."""
 
 import itertools
 from pathlib import Path
