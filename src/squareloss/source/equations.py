@@ -28,8 +28,8 @@ CITATION = re.compile(
 RANGE = re.compile(r"(\d+)(?:-| to )(\d+)")
 HEADING = """# Where each equation is computed
 
-Each row is code whose docstring cites the paper. [Tables](tables.md) names the equation of each
-column, [errata](errata.md) what we read otherwise than printed. `make docs` generates this page.
+Each row is code whose docstring cites the paper. [Errata](errata.md) says what we read otherwise
+than printed. `make docs` renews this page.
 """
 
 
