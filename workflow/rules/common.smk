@@ -40,11 +40,11 @@ try:
     from squareloss.study.load import load
     from squareloss.study.files import refuse_duplicates
 except Exception as error:  # a library of another Python's fails in ways of its own
-    if not os.environ.get("PYTHONPATH"):
+    if not (theirs := os.environ.get("PYTHONPATH")):
         raise
     sys.exit(
         f"squareloss: error: {type(error).__name__}: {str(error).partition(chr(10))[0]}: are packages "
-        f"in PYTHONPATH={os.environ['PYTHONPATH']} not for {sys.executable}? unset PYTHONPATH"
+        f"in PYTHONPATH={theirs} not for {sys.executable}? unset PYTHONPATH"
     )
 
 # Jobs call `python`. This makes it the one that runs Snakemake, also where no environment is activated.
