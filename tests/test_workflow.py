@@ -402,5 +402,6 @@ def test_the_report_opens_in_a_browser(study, tmp_path):
     for name in ("figure3", "figure5"):
         shows = catalog.figures()[name].shows.partition(",")[0]
         assert any(shows in caption for caption in captions), name
+    assert "caption=" not in page  # nor is it told a second time, among the rule's params
     numbers = re.findall(r'"figure": "([^"]*)", "shows"', page)
     assert "\\u20073" in numbers

@@ -40,11 +40,11 @@ try:
     from squareloss.study.load import load
     from squareloss.study.files import refuse_duplicates
 except Exception as error:  # a library of another Python's fails in ways of its own
-    if not os.environ.get("PYTHONPATH"):
+    if not (theirs := os.environ.get("PYTHONPATH")):
         raise
     sys.exit(
         f"squareloss: error: {type(error).__name__}: {str(error).partition(chr(10))[0]}: are packages "
-        f"in PYTHONPATH={os.environ['PYTHONPATH']} not for {sys.executable}? unset PYTHONPATH"
+        f"in PYTHONPATH={theirs} not for {sys.executable}? unset PYTHONPATH"
     )
 
 # Jobs call `python`. This makes it the one that runs Snakemake, also where no environment is activated.
@@ -71,12 +71,16 @@ wildcard_constraints:
     block=r"\d+",
 
 
+REPORTED = "_report"  # a key of the config, below
+
+
 def checked(raw):
     """The study that a config asks for; a mistake in it ends Snakemake with its one line."""
     try:
         for path in workflow.configfiles:
             refuse_duplicates(path)
-        study = load(raw)
+        # A module's Snakefile is read once for each `use rule`, with the same config.
+        study = load({key: value for key, value in raw.items() if key != REPORTED})
         if workflow.modifier.is_main_snakefile():  # a module's `prefix` moves the results
             check_folder(f"{study.results}/{study.study}")
         return study
@@ -96,9 +100,14 @@ RESULTS = f"{STUDY.results}/{STUDY.study}"
 if workflow.is_main_process and (line := plan.notice(STUDY, Path())):
     print(line, file=sys.stderr)
 VERDICTS = Path(RESULTS, "claims/claims.txt")
-if workflow.modifier.is_main_snakefile() and VERDICTS.exists():
-    # The report's first page begins with the verdicts. Its text is given nothing but the config.
-    config["verdicts"] = study_readme.counted(VERDICTS.read_text(encoding="utf-8"))
+# The texts of the report are given the config, and of a rule the params, which the report prints. So
+# this is one more key of the config, and no setting.
+config[REPORTED] = {
+    "verdicts": (
+        study_readme.counted(VERDICTS.read_text(encoding="utf-8")) if VERDICTS.exists() else ""
+    ),
+    "figures": {name: (about.title, about.caption) for name, about in catalog.figures().items()},
+}
 STOP_SECONDS = 120  # before a time limit: enough for the step under way and a checkpoint
 RUNS = sweep.runs_table(STUDY)
 # The whole point is one wildcard: recipe=cnn6/wd=0.001/init=0.9/noise=0/n=10000/batch=128/lr=0.03

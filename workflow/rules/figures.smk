@@ -19,9 +19,6 @@ for figure in catalog.figures().values():
         params:
             figure=figure.name,
             code=code("figures", f"figures.{figure.name}"),
-            # Functions, because Snakemake fills in wildcards in a text, and braces may mean more.
-            title=lambda wildcards, figure=figure: figure.title,
-            caption=lambda wildcards, figure=figure: figure.caption,
             made_from=lambda wildcards, figure=figure: made_from(figure),
             results=subpath(output.png, ancestor=2),
         shell:
