@@ -19,11 +19,10 @@ SEED = int(os.environ.get("SEED", "0"))
 KILLS = int(os.environ.get("KILLS", "5"))
 MOMENTS = max(1, KILLS // 50)  # of each kind of job
 METRICS = ["metrics/margins", "metrics/collapse", "metrics/layers", "metrics/bounds"]
-AGGREGATES = ["aggregate/figure*", "aggregate/layers"]  # the rest of the folder is `small`'s
-ENDS = [*AGGREGATES, "figures", "tables", "claims"]
+ENDS = ["aggregate", "figures", "tables", "claims"]
 # A job's module, and what to remove so that Snakemake runs it again: what depends on it, too.
 JOBS = {
-    "small": ["aggregate/[!fl]*", "claims"],
+    "small": ["small", "claims"],
     "data.prepare": ["data", "runs", "metrics", *ENDS],
     "train": ["runs", "metrics", *ENDS],
     "extract": [*METRICS, *ENDS],
