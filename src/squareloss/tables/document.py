@@ -62,9 +62,9 @@ snapshots is NaN at epochs without one. Bounds are given for every network, also
 apply: see `applies` of `{BOUNDS.name}`.
 """
 
-PLAIN_HEADING = """# Tables that are not of the study's runs
+PLAIN_HEADING = """## Small problems and claims
 
-They have no columns but their own.
+These tables are not of the study's runs and have no columns but their own.
 
 """
 
@@ -97,7 +97,7 @@ def table_section(table: Table) -> str:
 def plain_section(table: PlainTable) -> str:
     """The same of a table that is not of the study's runs."""
     return (
-        f"## `{table.name}`\n\nOne row is {escaped(table.row)}.\n\nFile: `{table.path}`\n"
+        f"### `{table.name}`\n\nOne row is {escaped(table.row)}.\n\nFile: `{table.path}`\n"
         + columns_section(table.columns)
     )
 
