@@ -66,7 +66,9 @@ def driven(page, scratch, script, width=1400, height=900, within=None):
     Nothing resizes the window, and time is real: a slow machine is waited for. `scratch` is for the
     profile and copies of the page. `within` makes another page of the page's text, to open that.
     """
-    with HTTPServer(("127.0.0.1", 0), Told) as server, TemporaryDirectory(dir=scratch) as folder:
+    # Its processes end after it, and may still write into the profile.
+    leftovers = TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True)
+    with HTTPServer(("127.0.0.1", 0), Told) as server, leftovers as folder:
         server.told, server.timeout = None, 1
         driver = DRIVER.replace("ADDRESS", f"http://127.0.0.1:{server.server_port}/")
         text = page.read_text(encoding="utf-8")
