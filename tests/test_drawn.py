@@ -148,7 +148,7 @@ COURSES = [
         figure_unit,
         {r"Product norm $\rho$": "rho", "Quasi-interpolation": "rho_mu", **ERRORS},
         {
-            rf"start {init:g}, {LAMBDA} = {decay:g}": {"decay": decay, "init": init}
+            rf"init {init:g}, {LAMBDA} = {decay:g}": {"decay": decay, "init": init}
             for decay in (0.001, 0.0)
             for init in (0.5, 2.0)
         },
@@ -222,30 +222,26 @@ def test_figure4_draws_every_replicate_at_its_share():
         assert bars[0].get_xdata().tolist() == [0.0, 0.4]
 
 
-def test_figure5_has_an_error_bar_each_way_and_dots_for_each_start():
+def test_figure5_has_the_mean_and_dots_of_each_start():
     table = runs(decay=[0.001, 0.0], init=[0.9, 1.0, 1.3])
     table["test_error"] *= 0.3  # whose spread is not that of 1 / rho
     figure = figure5.draw(table)
     for ax, decay in zip(figure.axes, (0.001, 0.0), strict=True):
         assert f"= {decay:g}" in title(ax)
-        assert len(ax.containers) == 3
-        for bars in ax.containers:
-            init = float(bars.get_label())
+        squares = [artist for artist in ax.lines if artist.get_marker() == "s"]
+        assert len(squares) == 3
+        for square in squares:
+            init = float(square.get_label().removeprefix("init "))
             rows = finals(table, weight_decay=decay, init_scale=init)
             x, y = 1 / rows["rho"], 1 - rows["test_error"]
-            point, _, (across, up) = bars
-            place = point.get_xdata()[0], point.get_ydata()[0]
+            place = square.get_xdata()[0], square.get_ydata()[0]
             assert place == pytest.approx((x.mean(), y.mean()))
-            assert half_lengths(across, 0) == pytest.approx([x.std()])
-            assert half_lengths(up, 1) == pytest.approx([y.std()])
             dots = [
                 artist
                 for artist in ax.lines
-                if artist.get_marker() == "." and artist.get_color() == point.get_color()
+                if artist.get_marker() == "." and artist.get_color() == square.get_color()
             ]
             assert pairs(*dots[0].get_data()) == pairs(x, y)
-            [label] = [text for text in ax.texts if text.get_text() == f"{init:g}"]
-            assert label.xy == pytest.approx(place)
 
 
 def course_of(**rho):
@@ -324,7 +320,9 @@ def test_figure9_draws_the_training_error_at_every_epoch():
 
 def test_figure10_has_a_row_a_start_and_a_column_a_lambda():
     points = [(decay, init) for init in (0.8, 1.5) for decay in (0.001, 0.0)]
-    table = runs(decay=[0.001, 0.0], init=[0.8, 1.5])
+    table = pd.concat(
+        run(i, replicates=i + 1, decay=decay, init=init) for i, (decay, init) in enumerate(points)
+    )
     parts = [
         margins_of(i, replicates=i + 1, decay=decay, init=init)
         for i, (decay, init) in enumerate(points)
@@ -336,7 +334,11 @@ def test_figure10_has_a_row_a_start_and_a_column_a_lambda():
     for i, (ax, (decay, init)) in enumerate(zip(axes, points, strict=True)):
         edges, heights = steps(ax.patches[0])
         rows = last[(last["weight_decay"] == decay) & (last["init_scale"] == init)]
-        np.testing.assert_array_equal(heights, np.histogram(rows["margin"], edges)[0])
+        margins = rows["margin"].astype(float)
+        deviations = margins / margins.groupby(rows["replicate"]).transform("mean") - 1
+        np.testing.assert_array_equal(heights, np.histogram(deviations, edges)[0])
+        sd = margins.groupby(rows["replicate"]).std().median()
+        assert f"sd {style.power(sd)}" in ax.texts[0].get_text()
         assert f"replicates: {i + 1}" in ax.texts[0].get_text()
     assert [title(ax) for ax in axes[:2]] == [rf"{LAMBDA} = 0.001", rf"{LAMBDA} = 0"]
     assert [ax.get_ylabel() for ax in axes[::2]] == ["init 0.8\nsamples", "init 1.5\nsamples"]
@@ -349,7 +351,6 @@ def test_generalization_draws_each_start_and_size_at_its_place():
     table = runs(init=[0.1, 0.9], n=[250, 1000]).astype({"n_train": int})
     # In the tail, and not at the end, where there would be no bound.
     table.loc[table["epoch"] == EPOCHS - 1, "train_error"] = table["mu"]
-    last = finals(table)
     figure = generalization.draw(table)
     _, bars, bound = figure.axes
     numbers = generalization.tabulate(table).numbers
@@ -364,19 +365,24 @@ def test_generalization_draws_each_start_and_size_at_its_place():
         assert [round(x) for x in centres] == [0, 1]
         spans = rows[["gap_low", "gap_high"]].to_numpy()
         np.testing.assert_allclose(bar_ends(error[2][0], 1), spans)
-    colours = [bar[0].get_facecolor() for bar in heights]
-    for marker, name in (("o", "eq16_eq12"), ("x", "eq16_printed")):
-        for colour, init in zip(colours, (0.1, 0.9), strict=True):
-            drawn = [
-                artist
-                for artist in bound.lines
-                if artist.get_marker() == marker
-                and same_color(artist.get_markeredgecolor(), colour)
-            ]
-            rows = last[last["init_scale"] == init]
-            found = np.concatenate([np.array(artist.get_data()) for artist in drawn], axis=1)
-            expected = rows["rho"] / np.sqrt(rows["n_train"])
-            np.testing.assert_allclose(pairs(*found), pairs(expected, rows[name]))
+    for init, container in zip((0.1, 0.9), heights, strict=True):
+        assert same_color(container[0].get_facecolor()[:3], style.NAMED[init])
+        rows = numbers[numbers["init_scale"] == init]
+        middles, spans = [], []
+        for n in rows["n_train"]:
+            one = table[(table["init_scale"] == init) & (table["n_train"] == n)]
+            late = one[one["epoch"] >= EPOCHS - 1].groupby("replicate")
+            gap = (late["test_error"].mean() - late["train_error"].mean()).to_numpy()
+            ratios = finals(one)["eq16_printed"].to_numpy() / gap
+            ratios = ratios[gap > 0]
+            middles.append(np.median(ratios))
+            spans.append(np.quantile(ratios, [0.25, 0.75]))
+        found = [
+            bars for bars in bound.containers if same_color(bars[0].get_color(), style.NAMED[init])
+        ]
+        np.testing.assert_allclose([float(bars[0].get_ydata()[0]) for bars in found], middles)
+        np.testing.assert_allclose([bar_ends(bars[2][0], 1)[0] for bars in found], spans)
+        assert [round(bars[0].get_xdata()[0]) for bars in found] == [0, 1]
 
 
 # Figures of statements
@@ -422,7 +428,7 @@ def test_bounds_on_ample_data_are_medians_of_one_network_and_bound():
     figure = figure_ample.draw(rows)
     for ax, network in zip(figure.axes, "ab", strict=False):
         order = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
-        curves = {artist.get_label(): artist for artist in ax.lines}
+        curves = {bars.get_label(): bars[0] for bars in ax.containers}
         for bound, text in figure_ample.TITLES.items():
             of = rows[(rows["network"] == network) & (rows["bound"] == bound)]
             expected = [np.median(of[of["n_train"] == n]["value"]) for n in (100, 10_000)]
@@ -445,12 +451,12 @@ def test_layers_are_drawn_by_epoch_and_images():
     columns = ["nc1_trace", "test_nc1_trace", "nearest_mean_error", "test_nearest_mean_error"]
     for ax, column in zip(figure_layers.draw(table).axes, columns, strict=True):
         assert ax.get_ylabel().endswith("test images" if "test" in column else "training images")
-        curves = {int(artist.get_label()): artist for artist in ax.lines}
+        curves = {int(bars.get_label()): bars[0] for bars in ax.containers}
         assert sorted(curves) == SNAPSHOTS
         for epoch, artist in curves.items():
             expected = table[table["epoch"] == epoch].groupby("layer")[column].median()
             np.testing.assert_array_equal(artist.get_xdata(), [1, 2, 3])
-            np.testing.assert_allclose(artist.get_ydata(), expected)
+            np.testing.assert_allclose(np.asarray(artist.get_ydata(), dtype=float), expected)
 
 
 def test_ranks_are_drawn_at_their_tolerance_with_their_spread():
@@ -514,7 +520,7 @@ def test_precisions_stand_at_their_names():
         assert title(ax) == figure_precision.MEASURES[measure]
         names = [tick.get_text() for tick in ax.get_xticklabels()]
         assert names == ["bfloat16", "float64", "tf32"]
-        for artist, bars, decay in zip(ax.lines, ax.collections, (1e-3, 0), strict=True):
+        for artist, bars, decay in zip(ax.lines[::2], ax.collections, (1e-3, 0), strict=True):
             rows = finals(table, weight_decay=decay)
             middle = [np.median(rows[rows["recipe_name"] == name][measure]) for name in names]
             found = [segment[0, 1] for segment in bars.get_segments()]
