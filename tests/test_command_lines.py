@@ -74,9 +74,9 @@ WRONG = [
         ("claims.report", ["--output=o", "--tables=t", f"--made-from={value}"], "JSON text")
         for value in ("", "[]", "{")
     ],
-    ("explore", [*named("tables", "margins", "output"), "--made-from={"], "JSON text"),
-    ("about", [*ABOUT, "--made-from={", "--config={}"], "JSON text"),
-    ("about", [*ABOUT, '--made-from=""', "--config=1"], "JSON object"),
+    ("pages.explore", [*named("tables", "margins", "output"), "--made-from={"], "JSON text"),
+    ("pages.about", [*ABOUT, "--made-from={", "--config={}"], "JSON text"),
+    ("pages.about", [*ABOUT, '--made-from=""', "--config=1"], "JSON object"),
     ("figures.__main__", ["figure5", "--results", "r", "--made-from={"], "JSON text"),
 ]
 
@@ -125,10 +125,10 @@ OVERWRITING = [
     ("small.__main__", [*SMALL, "--seed", "0", "--replicates", "1"], {"flow": "tree"}),
     ("aggregate", [*AGGREGATE, "--recipes", "{}"], {"output": "layers"}),
     ("aggregate", [*AGGREGATE, "--recipes", "{}"], {"output_layers": "output"}),
-    ("explore", [*named("tables", "margins", "output"), "--made-from", '""'], {"output": "tables"}),
+    ("pages.explore", [*named("tables", "margins", "output"), "--made-from", '""'], {"output": "tables"}),
     ("claims.report", named("tables", "output"), {"tables": "output.parquet"}),
     *[
-        ("about", [*ABOUT, "--config={}", '--made-from=""'], changes)
+        ("pages.about", [*ABOUT, "--config={}", '--made-from=""'], changes)
         for changes in ({"croissant": "output"}, {"config_file": "claims"})
     ],
 ]  # fmt: skip
@@ -180,7 +180,7 @@ from squareloss.claims import document
 print(document.document())
 """
 STAGES = [
-    "train.__main__", "extract", "landscape", "small.__main__", "aggregate", "explore", "about",
+    "train.__main__", "extract", "landscape", "small.__main__", "aggregate", "pages.explore", "pages.about",
     "claims.report", "figures.__main__", "data.prepare", "study.cost", "share.merge",
     "share.archive", "share.fetch", "share.prune", "machine.doctor", "machine.benchmark",
     "machine.benchmark_step", "figures.document_numbers", "source.code",

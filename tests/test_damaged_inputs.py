@@ -18,10 +18,10 @@ from small_clone import RUNS, STUDY, TINY, small_clone
 
 import squareloss.aggregate
 import squareloss.claims.report
-import squareloss.explore
 import squareloss.extract
 import squareloss.figures.__main__
 import squareloss.landscape
+import squareloss.pages.explore
 from squareloss import errors
 from squareloss.data.split import write_split
 from squareloss.errors import UserError, run_stage
@@ -159,7 +159,7 @@ def test_undamaged_parts_go_through_every_stage(study, monkeypatch):
     """Without this, the tests below would hold for jobs that refuse everything."""
     assert job(squareloss.aggregate, monkeypatch, aggregate_options(study)) is None
     for module, options, output in (
-        (squareloss.explore, explore_options(study), "explore.html"),
+        (squareloss.pages.explore, explore_options(study), "explore.html"),
         (squareloss.claims.report, claims_options(study), "claims.parquet"),
     ):
         assert job(module, monkeypatch, options) is None, module
@@ -208,7 +208,7 @@ def claims_options(study):
 def test_the_page_to_explore_refuses_margins(study, monkeypatch, how):
     assert job(squareloss.aggregate, monkeypatch, aggregate_options(study)) is None
     PARTS[how](part(study, "margins"))
-    line = job(squareloss.explore, monkeypatch, explore_options(study))
+    line = job(squareloss.pages.explore, monkeypatch, explore_options(study))
     refused(line, str(part(study, "margins")))
     assert not (study / "explore.html").exists()
 
@@ -232,7 +232,7 @@ def test_readers_of_aggregates_refuse(study, monkeypatch, reader, how):
             run_stage(squareloss.figures.__main__.main)
         line = end.value.code
     elif reader == "explore":
-        line = job(squareloss.explore, monkeypatch, explore_options(study))
+        line = job(squareloss.pages.explore, monkeypatch, explore_options(study))
     else:
         line = job(squareloss.claims.report, monkeypatch, claims_options(study))
     refused(line, str(path))

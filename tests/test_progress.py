@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from snakemake_logger_plugin_squareloss import Progress, duration
+from squareloss.study.progress import Progress, duration
 
 SNAKEFILE = """
 rule all:

@@ -14,10 +14,10 @@ rule about:
     log:
         f"{RESULTS}/logs/about.log",
     params:
-        code=code("about"),
+        code=code("pages.about"),
         config=lambda wildcards: shown_config(),
         made_from=lambda wildcards: as_json(sweep.size(STUDY)),
     shell:
-        "python -m squareloss.about --config {params.config:q} --made-from {params.made_from:q}"
+        "python -m squareloss.pages.about --config {params.config:q} --made-from {params.made_from:q}"
         " --claims {input.claims:q} --config-file {output.config:q}"
         " --output {output.page:q} --croissant {output.croissant:q} > {log:q} 2>&1"

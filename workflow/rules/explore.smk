@@ -13,9 +13,9 @@ rule explore:
     log:
         f"{RESULTS}/logs/explore.log",
     params:
-        code=code("explore"),
+        code=code("pages.explore"),
         margins=lambda wildcards, output: f"{Path(output[0]).parent}/metrics/margins",
         made_from=lambda wildcards: as_json(sweep.size(STUDY)),
     shell:
-        "python -m squareloss.explore --tables {input.tables:q} --margins {params.margins:q}"
+        "python -m squareloss.pages.explore --tables {input.tables:q} --margins {params.margins:q}"
         " --made-from {params.made_from:q} --output {output:q} > {log:q} 2>&1"

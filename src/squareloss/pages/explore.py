@@ -1,6 +1,6 @@
 """The job of `explore.html`, a page to look around in all runs of a study.
 
-    python -m squareloss.explore --tables aggregate/A.parquet ... --margins metrics/margins \
+    python -m squareloss.pages.explore --tables aggregate/A.parquet ... --margins metrics/margins \
         --made-from TEXT --output explore.html
 """
 

@@ -2,7 +2,7 @@
 
 They say what was found, of what the results are made, and what lies where.
 
-    python -m squareloss.about --config JSON --made-from TEXT \
+    python -m squareloss.pages.about --config JSON --made-from TEXT \
         --claims results/demo/claims/claims.txt --config-file results/demo/config.json \
         --output results/demo/README.md --croissant results/demo/croissant.json
 """
