@@ -160,8 +160,9 @@ def test_the_page_says_what_a_figure_costs(study):
         assert [float(cell) for cell in cells.split(" | ")[1:]] == [float(x) for x in shown], name
     job = cost.training_job(study, sweep.runs_table(study)["point"].iloc[0])
     gigabytes, minutes = cost.memory_mb(job, 1) / 1e3, cost.runtime_minutes(job, 1)
-    words = f"Each job asks for one GPU, {gigabytes:.1f} GB of memory and {minutes} minutes."
-    assert words in page
+    limits = f"{gigabytes:.1f} GB of memory and {minutes} minutes"
+    taken = f"takes {job.seconds / 60:.0f} minutes by the estimate below"
+    assert f"Each job asks for one GPU, {limits}, and {taken}." in page
 
 
 def test_overlays_merge_as_snakemake_merges_them():
