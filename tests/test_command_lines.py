@@ -125,7 +125,11 @@ OVERWRITING = [
     ("small.__main__", [*SMALL, "--seed", "0", "--replicates", "1"], {"flow": "tree"}),
     ("aggregate", [*AGGREGATE, "--recipes", "{}"], {"output": "layers"}),
     ("aggregate", [*AGGREGATE, "--recipes", "{}"], {"output_layers": "output"}),
-    ("pages.explore", [*named("tables", "margins", "output"), "--made-from", '""'], {"output": "tables"}),
+    (
+        "pages.explore",
+        [*named("tables", "margins", "output"), "--made-from", '""'],
+        {"output": "tables"},
+    ),
     ("claims.report", named("tables", "output"), {"tables": "output.parquet"}),
     *[
         ("pages.about", [*ABOUT, "--config={}", '--made-from=""'], changes)
@@ -180,8 +184,9 @@ from squareloss.claims import document
 print(document.document())
 """
 STAGES = [
-    "train.__main__", "extract", "landscape", "small.__main__", "aggregate", "pages.explore", "pages.about",
-    "claims.report", "figures.__main__", "data.prepare", "study.cost", "share.merge",
+    "train.__main__", "extract", "landscape", "small.__main__", "aggregate",
+    "pages.explore", "pages.about", "claims.report", "figures.__main__", "data.prepare",
+    "study.cost", "share.merge",
     "share.archive", "share.fetch", "share.prune", "machine.doctor", "machine.benchmark",
     "machine.benchmark_step", "figures.document_numbers", "source.code",
 ]  # fmt: skip
