@@ -347,12 +347,12 @@ def explained(noise):
 
 
 def falling(mu):
-    """Three courses in which rho falls in the two middle steps, and mu is this."""
-    times = (0.1, 0.2, 0.3, 0.4)
+    """Three courses in which rho falls in the two middle steps, and then mu is this."""
+    times = (0.0, 0.1, 0.2, 0.3, 0.4)
     rows = [
         {"replicate": r, "method": "momentum", "norms": 1.0, "time": t, "rho": rho, "mu": m}
         for r in range(3)
-        for t, rho, m in zip(times, (3.0, 2.0, 1.0, 2.0), mu, strict=True)
+        for t, rho, m in zip(times, (1.0, 3.0, 2.0, 1.0, 2.0), (0.5, *mu), strict=True)
     ]
     return pd.DataFrame(rows[::-1])
 

@@ -77,9 +77,7 @@ def test_equal_changes_of_rank_count_for_neither_side():
         rows = ranked & ((table["weight_decay"] > 0) == decay)
         table.loc[rows, "rank_1e-2"] = np.where(large[rows], of_large, of_small)
     assert 94.1 - 93.8 != 93.9 - 93.6
-    row = judge([CLAIMS["rank-control"]], {"figure_lowrank": table}).loc[0]
-    assert row[["median", "holding", "agreeing_for", "agreeing_against"]].tolist() == [0, 0, 0, 0]
-    assert row["verdict"] == "not decided"
+    assert set(CLAIMS["rank-control"].measure({"figure_lowrank": table})) == {0.0}
 
 
 def study_tables(name):

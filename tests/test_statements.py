@@ -21,7 +21,7 @@ LISTED = statements()
 LONG = Path(__file__).parents[1] / "results/reference/long"
 SEED = 2022  # of config.yaml
 # The control is in what is measured: a relation with it, or a premise on it.
-RELATIONS = {"noise-rho", "noise-test-error", "margin-accuracy-slope", "collapse-after-fit"}
+RELATIONS = {"noise-rho", "noise-test-error", "margin-accuracy-slope"}
 NAMED = {name for statement in LISTED for name in statement.answers}
 
 

@@ -27,7 +27,7 @@ CASES = {
     ],
     # Of twenty epochs rho falls in the first and the last, or in two that follow each other.
     "rho-falls-briefly": [
-        {"figure8": course(rho, epochs=(0, 1, 19, 20), train_error=(0.5, 0, 0, 0))}
+        {"figure8": course(rho, mu=0.1, epochs=(0, 1, 19, 20), train_error=(0.5, 0, 0, 0))}
         for rho in ((3.0, 1.0, 2.0, 1.0), (3.0, 2.0, 1.0, 1.5))
     ],
     "mu-rises": [{"figure3": after_fit({"mu": (5.0, 1.0, v)})} for v in (2.0, 0.5)],

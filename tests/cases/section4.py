@@ -18,9 +18,7 @@ from squareloss.theory.bounds import BOUNDS
 NORM_BOUNDS = ["golowich", "neyshabur", "bartlett"]
 
 CASES = {
-    "vacuous-by-an-order": [
-        {"figure6": at_papers_size(eq16_printed=flat(v))} for v in (20.0, 50.0)
-    ],
+    "vacuous-by-an-order": [{"figure6": at_papers_size(eq16_printed=flat(v))} for v in (20.0, 0.5)],
     "margin-and-rank-explain": [{"figure5": explained(noise)} for noise in (0.0, 1.0)],
     "error-over-rho": [{"figure5": ordered(sign)} for sign in (1, -1)],
     "smaller-rho-smaller-bound": [

@@ -85,10 +85,11 @@ def cost_of_decay(figure3):
 
 @by_replicate("rho-nonmonotone")
 def reversal(figure8):
-    """Rise from an earlier value, and fall from one, whichever is the smaller."""
+    """Rise from an earlier value, fall from one, or rise of the whole, whichever is the least."""
     rho = figure8["rho"].to_numpy()
     changes = [later / rho[i] - 1 for i in range(len(rho)) for later in rho[i:]]
-    return only_if(fitted(last(figure8)), min(max(changes), -min(changes)))
+    whole = (rho[-1] - rho[0]) / rho[0]
+    return only_if(fitted(last(figure8)), min(max(changes), -min(changes), whole))
 
 
 def apart(rows, decay, epoch):
@@ -175,11 +176,14 @@ def steps(rows):
 
 @by_case("mu-rises-as-rho-falls")
 def least_rise_of_mu(gradientflow):
-    """In a step of a course in which rho falls; NaN if it never does."""
+    """In a step of a course in which rho falls, and has risen before; NaN if it never does."""
     least = []
     for rows in courses(gradientflow):
-        pairs = steps(rows.sort_values("time"))
-        rises = [after.mu - before.mu for before, after in pairs if after.rho < before.rho]
+        risen, rises = False, []
+        for before, after in steps(rows.sort_values("time")):
+            if risen and after.rho < before.rho:
+                rises.append(after.mu - before.mu)
+            risen |= after.rho > before.rho
         least.append(min(rises, default=math.nan))
     return least
 
@@ -197,14 +201,16 @@ def mu_falls(figure8):
 
 @by_replicate("rho-falls-briefly")
 def longest_fall(figure8):
-    """From an epoch to the last of those that follow it with less rho each."""
-    longest = began = 0
+    """From an epoch to the last of those that follow it with less rho each; of 1% and more."""
+    longest = 0
+    top = figure8.iloc[0]
+    small = top["rho"] < 1 / last(figure8)["mu"]
     for before, after in steps(figure8):
-        if after.rho < before.rho:
-            longest = max(longest, after.epoch - began)
-        else:
-            began = after.epoch
-    return only_if(fitted(last(figure8)), longest / figure8["epoch"].max())
+        if after.rho >= before.rho:
+            top = after._asdict()
+        elif after.rho <= 0.99 * top["rho"]:
+            longest = max(longest, after.epoch - top["epoch"])
+    return only_if(fitted(last(figure8)) and small, longest / figure8["epoch"].max())
 
 
 def since_fitted(rows, decay=MOST):

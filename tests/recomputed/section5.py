@@ -37,35 +37,53 @@ def all_directions(rows):
     return rows.assign(nc1=larger).assign(nc1=lambda table: table["nc1"].mask(missing))
 
 
+def quasi(rows, value):
+    """The value if all residuals are a twentieth at most in the end."""
+    end = rows.iloc[-1]
+    scaled = [end["rho"] * end[name] for name in ("min_margin", "max_margin")]
+    return only_if(all(0.95 <= margin <= 1.05 for margin in scaled), value)
+
+
 def register(name, column):
-    """The claims of one measure of the three runs; of means for many classes only."""
+    """The claims of one measure of the three runs; of means for many classes only.
+
+    Where it is no identity, and not in Figure 9's caption, networks quasi-interpolate.
+    """
 
     @by_replicate(f"{name}-multiclass")
     def of_ten_classes(figure_multiclass):
-        return final(last(all_directions(figure_multiclass)), column)
+        rows = run(all_directions(figure_multiclass))
+        return quasi(rows, final(rows.iloc[-1], column))
 
     @by_replicate(f"control of {name}-multiclass")
     def ten_classes_before(figure_multiclass):
-        return at_start(run(all_directions(figure_multiclass)), column)
+        rows = run(all_directions(figure_multiclass))
+        return quasi(rows, at_start(rows, column))
 
     if name in OF_MEANS:
         return
 
     @by_replicate(f"{name}-binary")
     def of_two(figure9):
-        return final(last(figure9), column)
+        value = final(last(figure9), column)
+        return quasi(figure9, value) if name == "nc4" else value
 
     @by_replicate(f"control of {name}-binary")
     def two_before(figure9):
-        return at_start(run(figure9), column)
+        value = at_start(run(figure9), column)
+        return quasi(figure9, value) if name == "nc4" else value
 
     @by_replicate(f"{name}-random-labels")
     def of_random_labels(figure_randomlabels):
-        return final(all_directions(random_labels(figure_randomlabels)).iloc[-1], column)
+        rows = all_directions(random_labels(figure_randomlabels))
+        value = final(rows.iloc[-1], column)
+        return value if "weights" in name else quasi(rows, value)
 
     @by_replicate(f"control of {name}-random-labels")
     def random_labels_before(figure_randomlabels):
-        return at_start(all_directions(random_labels(figure_randomlabels)), column)
+        rows = all_directions(random_labels(figure_randomlabels))
+        value = at_start(rows, column)
+        return value if "weights" in name else quasi(rows, value)
 
 
 for name, column in {**MEASURES, **OF_MEANS}.items():

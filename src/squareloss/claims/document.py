@@ -49,8 +49,8 @@ and twice the threshold give the same verdict (*robust*). Most thresholds were f
 results of the long study. {sum(bool(claim.earlier) for claim in CLAIMS)} claims were judged
 otherwise before, as *Earlier* says beside each. These thresholds or claims came after the results:
 `noise-absent-in-gd`, `lazy`, `rho-falls-briefly`, both readings of `figure10-single-value`,
-`figure10-zero-variance`, `vacuous-by-an-order`, `margins-narrowest-last`, `large-start-comes-down`,
-`least-norm-errs-least` and `least-norm-errs-least-unit`.
+`figure10-zero-variance`, `vacuous-by-an-order`, `margins-narrowest-last` and
+`large-start-comes-down`. So did the premise of quasi-interpolation.
 
 **Probability of error.** A verdict over replicates needs p < {ALPHA:g} after Holm's correction in a
 family of {FAMILY} tests. The claims of this page take {TESTS} of them. The size of the family is

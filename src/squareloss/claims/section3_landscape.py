@@ -83,8 +83,8 @@ claim_of_settled(
     "eq4-multiplier",
     "Section 3.4.1, Eq. 4 and 7",
     "at an equilibrium nu_k = mean(rho fbar_n (1 - rho fbar_n)) = lambda rho^2",
-    says="The multiplier of a layer is nu_k = (1/N) sum_n rho fbar_n (1 - rho fbar_n). By Eq. 7"
-    " that is lambda rho^2 where rho is at rest.",
+    says="The multiplier of a layer is nu_k = (1/N) sum_n rho fbar_n (1 - rho fbar_n), whose last"
+    " bar is not printed (errata.md). By Eq. 7 that is lambda rho^2 where rho is at rest.",
     below=1e-6,
     because="what is left of the gradient",
     test="check",
@@ -102,7 +102,8 @@ claim_of_settled(
     "at an equilibrium V_k = sum_n l_n d fbar_n / d V_k / sum_n l_n fbar_n",
     "eq9_error",
     "largest distance of a V_k from the right side, at the end",
-    says="If V_k is at rest, it is a sum of the samples' gradients, weighted by 1 - rho fbar_n.",
+    says="If V_k is at rest, it is a sum of the samples' gradients, weighted by 1 - rho fbar_n"
+    " (printed as those of f_n and over f_n; fbar_n is meant: errata.md).",
     below=EXACT,
     because=EXACTLY,
     test="check",
@@ -163,7 +164,8 @@ claim_of_settled(
     against="loss_above",
     control="what the same search finds at 1.1 / mu",
     above=1e-3,
-    because="at 0.9 / mu equal margins of mu leave a loss of 1e-2",
+    because="at 0.9 / mu equal margins of mu leave a loss of 1e-2. This is a finite step: a search"
+    " from there might leave the neighbourhood that `locally` is of, and contradict too readily",
 )
 claim_of_settled(
     "zero-loss-above",

@@ -164,7 +164,7 @@ def bound_over_rho(figure5: pd.DataFrame) -> pd.Series:
     " expected error; the relation seems to break down for small differences in margin.",
     test="number",
     because="of these two sentences either sign is consistent with an upper bound, as the paper"
-    " says; what Section 7 says of errors `least-norm-errs-least` judges",
+    " says",
     premise=FITTED,
 )
 def error_over_rho(figure5: pd.DataFrame) -> pd.Series:

@@ -1,11 +1,12 @@
 """Section 5: neural collapse."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from squareloss.claims.claim import FITTED, Measure, claim
+from squareloss.claims.section3_course import QUASI, largest_residual
 from squareloss.claims.select import (
     LEARNT,
     at_end,
@@ -15,6 +16,7 @@ from squareloss.claims.select import (
     where,
 )
 
+QUASI_INTERPOLATING = f"zero training error, and all |1 - rho fbar_n| at most {QUASI:g}"
 COLLAPSED = 0.1
 TENTH = "a tenth of the scale"
 
@@ -137,9 +139,34 @@ def with_all_directions(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(nc1=table[["nc1", "nc1_trace"]].max(axis=1, skipna=False))
 
 
+def quasi_interpolating(table: pd.DataFrame, values: pd.Series) -> pd.Series:
+    """`values` by replicate, NaN for those that do not quasi-interpolate in the end."""
+    residual = at_end(table.assign(residual=largest_residual(table)), "residual")
+    return values.where(residual <= QUASI)
+
+
 def before(table: pd.DataFrame, column: str) -> pd.Series:
     """`column` before training, of the replicates that fit their labels in the end."""
     return fits(table, where(table, epoch=0).set_index("replicate")[column])
+
+
+def measures(column: str, of_caption: bool, quasi: bool) -> tuple[Measure, Measure]:
+    """`column` at the end and before training; with `quasi` only where a network interpolates so.
+
+    NC1 is that of Figure 9's caption, or of all directions.
+    """
+
+    def of(table: pd.DataFrame, when: Callable[[pd.DataFrame, str], pd.Series]) -> pd.Series:
+        values = when(table if of_caption else with_all_directions(table), column)
+        return quasi_interpolating(table, values) if quasi else values
+
+    def final(table: pd.DataFrame) -> pd.Series:
+        return of(table, fitted_at_end)
+
+    def start(table: pd.DataFrame) -> pd.Series:
+        return of(table, before)
+
+    return final, start
 
 
 def collapse(
@@ -149,26 +176,23 @@ def collapse(
     *,
     binary: bool,
     figure9: bool = False,
-    says: str = "",
-    earlier: str = "",
+    says: str,
+    earlier: Mapping[str, str],
 ) -> None:
     """The claims NC1 to NC4 of one run; what is an identity for two classes is a number.
 
-    Those of Figure 9 have its measure of NC1. `earlier` is of NC1, `says` comes before all.
+    Those of Figure 9 have its measure of NC1. What its caption does not show has the premise of the
+    proofs, and `says` comes before. `earlier` is by the condition's name.
     """
     for condition in CONDITIONS:
         if binary and "means" in condition.name:
             continue
-        first = condition.name == "nc1"
-        if first and figure9:
+        if condition.name == "nc1" and figure9:
             condition = OF_THE_CAPTION
-
-        def final(table: pd.DataFrame, column: str = condition.column) -> pd.Series:
-            return fitted_at_end(table if figure9 else with_all_directions(table), column)
-
-        def start(table: pd.DataFrame, column: str = condition.column) -> pd.Series:
-            return before(table if figure9 else with_all_directions(table), column)
-
+        shown = figure9 and condition.caption
+        reported = binary and condition.identity != ""
+        quasi = not (shown or reported)
+        final, start = measures(condition.column, figure9, quasi)
         nearest = condition.name == "nc4"
         judged = {
             "below": 0.01 if nearest else COLLAPSED,
@@ -178,43 +202,59 @@ def collapse(
         number = {"test": "number", "because": condition.identity}
         claim(
             f"{condition.name}-{suffix}",
-            place if condition.caption or not figure9 else CONTRIBUTED,
+            place if shown or not figure9 else CONTRIBUTED,
             condition.statement,
-            says=f"{says}{condition.says}",
+            says=condition.says if shown else f"{says}{condition.says}",
             control="the same before training",
-            shown=figure9,
-            earlier=earlier if first else "",
+            shown=shown,
+            earlier=earlier.get(condition.name, ""),
             controlled=of_run(start),
             quantity=f"{condition.quantity} at the end",
-            premise=FITTED,
-            **(number if binary and condition.identity else judged),
+            premise=QUASI_INTERPOLATING if quasi else FITTED,
+            **(number if reported else judged),
         )(of_run(final))
 
 
 CONTRIBUTED = "Section 1, contributions; Section 5, conditions NC1 to NC4"
+CONVERGENCE = "Convergence with weight decay and normalisation yields Neural Collapse"
+OF_FITTED = "of networks with zero training error, and {}"
+CONTRADICTED = OF_FITTED.format("contradicted")
 collapse(
     "binary",
     "Section 5.2, paragraph 1, on Figure 9; Figure 9, caption; Section 5, conditions NC1 to NC4",
     of_figure9,
     binary=True,
     figure9=True,
+    says=f"{CONVERGENCE} (Section 5.1: of points with symmetric quasi-interpolation). ",
+    earlier={"nc4": OF_FITTED.format("not reproduced")},
 )
 collapse(
     "multiclass",
     CONTRIBUTED,
     of_ten_classes,
     binary=False,
-    says="Convergence of gradient descent with weight decay and normalisation yields Neural"
-    ' Collapse in the multiclass case, too; "experiments verify the predictions", of which the'
-    " paper shows none with more than two classes. ",
-    earlier="below a tenth of its start by Tr(Sigma_W Sigma_B^+), and supported",
+    says=f"{CONVERGENCE} in the multiclass case, too (Theorem 6: at points of convergence with"
+    ' symmetric quasi-interpolation); "experiments verify the predictions", of which the paper'
+    " shows none with more than two classes. ",
+    earlier={
+        **dict.fromkeys(("nc2-norms-means", "nc2-angles-means", "nc3", "nc4"), CONTRADICTED),
+        "nc1": "below a tenth of its start by Tr(Sigma_W Sigma_B^+), and supported; then in all"
+        f" directions, {CONTRADICTED}",
+        "nc2-angles-weights": OF_FITTED.format("supported"),
+    },
 )
 collapse(
     "random-labels",
     "Section 5.2, third remark; Section 7, on Neural Collapse",
     of_random_labels,
     binary=True,
-    earlier="below a tenth by Tr(Sigma_W Sigma_B^+) alone, and supported",
+    says="NC1 to NC4 should take place for any quasi-interpolating solutions, in particular for"
+    " fully random labels. ",
+    earlier={
+        "nc1": "below a tenth by Tr(Sigma_W Sigma_B^+) alone, and supported; then in all"
+        f" directions, {CONTRADICTED}",
+        "nc4": OF_FITTED.format("supported"),
+    },
 )
 
 
@@ -240,12 +280,12 @@ def chance(figure_randomlabels: pd.DataFrame) -> pd.Series:
 @claim(
     "collapse-after-fit",
     "Section 5, paragraph 1, on the terminal phase of training",
-    "features collapse after the training error first vanishes: NC1 is above 0.1 then",
+    "how far features have collapsed when the training error first vanishes",
     says="Neural Collapse is of the terminal phase of training, which begins at the epoch where the"
     " training error first vanishes (reported of cross-entropy by [12]).",
     control="the end of training, where the premise has NC1 below 0.1",
-    above=COLLAPSED,
-    because=TENTH,
+    test="number",
+    because="a finding of [12], on cross-entropy: none of this paper",
     premise="zero training error, and an NC1 below 0.1 at the end",
 )
 def collapse_when_fitted(figure9: pd.DataFrame) -> pd.Series:

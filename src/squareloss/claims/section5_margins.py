@@ -36,9 +36,10 @@ def spread_ratio(figure8: pd.DataFrame) -> pd.Series:
     control="the narrowest of the epochs in the first half, which is divided by",
     below=1,
     given=True,
-    because="a ratio: 1 is no change, and how much is much is not said. Intermediate are those from"
-    " the first without training error, before which all margins are near 0, to half of training,"
-    " after which they are near the end",
+    because="a ratio: 1 is no change. How much is much is not said, so that the weaker `narrower`"
+    " is judged, and a support would be of no more than that. Intermediate are those from the first"
+    " without training error, before which all margins are near 0, to half of training, after which"
+    " they are near the end",
     premise=FITTED,
     shown=True,
 )

@@ -5,8 +5,6 @@ leaves. A hundredth would be no test: with a gap to interpolation of 0.004, any 
 quasi-interpolates has margins and outputs that are equal to that.
 """
 
-from typing import Any
-
 import pandas as pd
 
 from squareloss.claims.claim import claim
@@ -24,8 +22,10 @@ BEFORE = {
     "nc3": "the table has no start; random weights give these problems 1.3 to 1.5",
     "nc4": "the table has no start; random weights give these problems 0 to 0.8, mean 0.47",
 }
-
-
+NO_START = (
+    f"no control is measured: {BEFORE['nc4']}. Two classes that are told apart may have it without"
+    " collapse"
+)
 # Random weights give these problems 0.02 to 0.2.
 ONE_DIRECTION = (
     "not decided, since not measured: of two classes Sigma_B has rank 1, and this sees the variance"
@@ -47,7 +47,8 @@ claim_of_settled(
     "residual_spread",
     "sd / mean of 1 - rho fbar_n at a critical point",
     says="A network trained to convergence with weight decay and weight normalisation satisfies"
-    " rho fbar_n = 1 - epsilon for all training samples, epsilon being the gap.",
+    " rho fbar_n = 1 - epsilon for all training samples, epsilon being the gap. The proof is of the"
+    " least loss, and of networks with 100% accuracy; a critical point may have neither.",
     no_control="said of all trained networks: 0 is one epsilon for all, and residuals that have"
     " nothing in common but their size have about 1",
     below=EXACT,
@@ -110,58 +111,60 @@ def gap_error(settled: pd.DataFrame) -> pd.Series:
     return (gap_of(settled) / ((m - mu**2 + decay) / (m + decay)) - 1).abs()
 
 
-# For two classes Eq. 9 gives the rows of V_L opposite values at any critical point: no collapse
-# is needed for NC2 of the weights, which is a check.
-for name, statement, column, says, test in [
+AT_REST = "Section 3.4.1, Eq. 9, of two outputs"
+OPPOSITE = (
+    "Nothing of two rows: NC2 of Theorem 5 is mu_+ = -mu_-, of class means, and its V_L is one"
+    " vector. By Eq. 9 two rows are opposite at any critical point, collapsed or not (errata.md)."
+)
+for name, statement, column in [
+    ("nc2-norms-weights", "the two rows of V_L are of equal norm", "nc2_equinorm_weights"),
+    ("nc2-angles-weights", "the two rows of V_L are opposite", "nc2_angle_weights"),
+]:
+    claim_of_settled(
+        f"{name}-settled",
+        AT_REST,
+        statement,
+        column,
+        f"{column} at a critical point, lambda > 0",
+        says=OPPOSITE,
+        below=EXACT,
+        because=EXACTLY,
+        test="check",
+    )
+
+FOLLOWS = (
+    "Symmetric quasi-interpolation holds at convergence without any assumption, and Neural Collapse"
+    " follows from it."
+)
+for name, statement, column, says, rest in [
     (
         "nc1",
         "NC1, in one direction: Tr(Sigma_W Sigma_B^+) = 0",
         "nc1",
         "NC1: the features of a class are all equal to their mean.",
-        "number",
-    ),
-    (
-        "nc2-norms-weights",
-        "NC2: ||w_c|| equal",
-        "nc2_equinorm_weights",
-        "NC2 and NC3: class means and classifiers form a simplex of two vectors.",
-        "check",
-    ),
-    (
-        "nc2-angles-weights",
-        "NC2: cos(w_c, w_c') = -1/(C-1)",
-        "nc2_angle_weights",
-        "NC2 and NC3: class means and classifiers form a simplex of two vectors.",
-        "check",
+        {"test": "number", "because": ONE_DIRECTION},
     ),
     (
         "nc3",
         "NC3: W / ||W|| = M^T / ||M||",
         "nc3",
         "NC3: V_L is proportional to the class means (which are centred here: errata.md).",
-        "every",
+        {"below": EXACT, "because": EXACTLY, "no_control": BEFORE["nc3"]},
     ),
     (
         "nc4",
         "NC4: predictions are the nearest class mean",
         "nc4",
         "NC4: the sign of the output is that of the nearest class mean.",
-        "every",
+        {"test": "number", "because": NO_START, "earlier": "judged, and supported"},
     ),
 ]:
-    rest: dict[str, Any] = {"below": EXACT, "because": EXACTLY}
-    if test == "every":
-        rest["no_control"] = BEFORE[name]
-    if test == "number":
-        rest = {"because": ONE_DIRECTION}
     claim_of_settled(
         f"{name}-settled",
-        "Section 5.1, Lemma 6 with Theorem 5; Section 5.2, first remark",
+        "Section 5.1, Lemma 6 with Theorem 5",
         statement,
         column,
         f"{column} at a critical point, lambda > 0",
-        says="Symmetric quasi-interpolation holds at convergence without any assumption, and Neural"
-        f" Collapse follows from it. {says}",
-        test=test,
+        says=f"{FOLLOWS} {says}",
         **rest,
     )

@@ -32,14 +32,15 @@ def log_ratio(figure5: pd.DataFrame, which: int) -> pd.Series:
 @claim(
     "start-replaces-decay",
     "Section 7, on the dynamics, first remark",
-    "lambda = 0: from rho near 0 training ends at a rho as small as with lambda > 0",
+    "lambda = 0: how much larger than with lambda > 0 the rho is that a start near 0 ends at",
     says="The bias towards small rho that lambda > 0 induces may be replaced by small"
     " initialisation: with appropriate parameter values training from rho near 0 ends at the first"
     " quasi-interpolating solution, with rho_0.",
     control="the same from the largest start",
     controlled=lambda figure5: log_ratio(figure5, -1),
-    below=0.1,
-    because="equal norms are 0; a tenth is more than SGD's noise moves rho",
+    test="number",
+    because="said of what may be, with appropriate parameter values: one setting cannot contradict"
+    " it, and that both norms are equal is not said",
     premise="zero training error, and a start with a tenth at most of the rho at the end",
     unmet="study lacks runs",
 )
@@ -51,6 +52,11 @@ def start_against_decay(figure5: pd.DataFrame) -> pd.Series:
 LEAST_NORM = (
     '"Somewhat similar" to the linear case: for overparametrised networks the best solution in'
     " terms of generalisation is that of minimum norm, towards which gradient descent is biased."
+    " Without decay solutions of large rho were observed that are suboptimal."
+)
+NOT_ANY_TWO = (
+    "said of the solution of minimum norm, which neither start is known to reach. Of any two"
+    " solutions Section 4.2 says that the one of smaller rho need not have the smaller error"
 )
 
 
@@ -71,11 +77,12 @@ LARGER = "zero training error, and the larger rho at the end from the larger sta
 @claim(
     "least-norm-errs-least",
     "Section 7, on bounds, second remark; Section 7, on the dynamics, first remark",
-    "lambda = 0: of two solutions that of smaller rho has the smaller test error",
+    "lambda = 0: how much more the solution of larger rho errs",
     says=LEAST_NORM,
     control="the start that ends at the smaller rho, which is subtracted",
-    above=0,
-    because="a difference. The starts of these runs differ in the frozen norms of all layers too:"
+    test="number",
+    earlier="judged, and contradicted",
+    because=f"{NOT_ANY_TWO}. The starts of these runs differ in the frozen norms of all layers too:"
     " `least-norm-errs-least-unit` is free of that",
     beside=("least-norm-errs-least-unit",),
     premise=LARGER,
@@ -88,11 +95,12 @@ def harm(figure5: pd.DataFrame) -> pd.Series:
 @claim(
     "least-norm-errs-least-unit",
     "Section 7, on bounds, second remark; Section 7, on the dynamics, first remark",
-    "lambda = 0, all layer norms 1: that of smaller rho has the smaller test error",
+    "lambda = 0, all layer norms 1: how much more the solution of larger rho errs",
     says=LEAST_NORM,
     control="the start that ends at the smaller rho, which is subtracted",
-    above=0,
-    because="a difference",
+    test="number",
+    earlier="judged, and supported",
+    because=NOT_ANY_TWO,
     beside=("least-norm-errs-least",),
     premise=LARGER,
 )
