@@ -5,6 +5,8 @@ leaves. A hundredth would be no test: with a gap to interpolation of 0.004, any 
 quasi-interpolates has margins and outputs that are equal to that.
 """
 
+from typing import Any
+
 import pandas as pd
 
 from squareloss.claims.claim import claim
@@ -136,7 +138,7 @@ FOLLOWS = (
     "Symmetric quasi-interpolation holds at convergence without any assumption, and Neural Collapse"
     " follows from it."
 )
-for name, statement, column, says, rest in [
+CONDITIONS: list[tuple[str, str, str, str, dict[str, Any]]] = [
     (
         "nc1",
         "NC1, in one direction: Tr(Sigma_W Sigma_B^+) = 0",
@@ -158,7 +160,8 @@ for name, statement, column, says, rest in [
         "NC4: the sign of the output is that of the nearest class mean.",
         {"test": "number", "because": NO_START, "earlier": "judged, and supported"},
     ),
-]:
+]
+for name, statement, column, says, rest in CONDITIONS:
     claim_of_settled(
         f"{name}-settled",
         "Section 5.1, Lemma 6 with Theorem 5",
