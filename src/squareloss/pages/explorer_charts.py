@@ -54,7 +54,8 @@ function channel(field, {title, log, symlog, ends, ticks}) {
     : log ? {type: "log"} : {type: "linear", zero: false};
   return {
     field, type: "quantitative", scale: {...type, domain: ends, nice: false},
-    axis: {title, values: ticks, labelExpr: number, labelOverlap: "greedy", gridOpacity: 0.6},
+    axis: {title, values: ticks, labelExpr: number, labelOverlap: "greedy", labelSeparation: 8,
+      gridOpacity: 0.6},
   };
 }
 
