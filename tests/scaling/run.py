@@ -33,7 +33,7 @@ words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 for option in ("--run", "--snapshots", "--history") if "--run" in words else ["--output"]:
     Path(words[option]).touch()
 """
-STUBBED = ("train/job", "data/prepare")
+STUBBED = ("train/__main__", "data/prepare")
 SWEEP = """\
 study: scale
 device: {device}
