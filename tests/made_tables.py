@@ -14,6 +14,14 @@ MEASURED = [
     for column in AGGREGATE.columns
     if column.type == "float64" and column.name not in TRAINED
 ]
+SETTINGS = {
+    "dataset": "cifar10-1v2",
+    "network": "cnn6",
+    "width": 1.0,
+    "normalization": "wn",
+    "loss": "square",
+    "optimizer": "sgd",
+}
 POINT = {
     "recipe_name": "cnn6",
     "weight_decay": 1e-3,
@@ -23,13 +31,7 @@ POINT = {
     "batch_size": 128,
     "learning_rate": 0.03,
     "classes": 2,
-    "dataset": "cifar10-1v2",
-    "network": "cnn6",
-    "width": 1.0,
-    "normalization": "wn",
-    "loss": "square",
-    "optimizer": "sgd",
-}
+} | SETTINGS
 
 
 def course(rho, replicates=8, epochs=(0, 1, 10), seed=0, **values):

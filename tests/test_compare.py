@@ -1,16 +1,15 @@
 """What a figure compares: the one of any recipes, and refusals while planning instead of later."""
 
-import importlib
-
 import numpy as np
 import pandas as pd
 import pytest
+from accepted import refusal
 from test_config import raw
 from test_drawn import medians, title
 from test_figures import EPOCHS, run, words
 
 from squareloss.errors import UserError
-from squareloss.figures import figure_compare, style
+from squareloss.figures import figure_compare
 from squareloss.source import catalog
 from squareloss.study.load import load
 
@@ -70,18 +69,12 @@ def test_more_runs_than_colours_are_refused_while_planning():
     load(sweeps("figure_compare", {"init_scale": values[:9]}, {"init_scale": values[3:10]}))
 
 
-class TakenError(Exception):
-    """Raised where a figure has accepted its table, before it is drawn."""
-
-
-def refusal(call, *wanted):
-    """The message of the `UserError` that a call ends with; "" if it ends with none."""
+def refused(config):
+    """Why a config is refused while planning, in words; "" if it is taken."""
     try:
-        call(*wanted)
+        load(config)
     except UserError as error:
         return str(error)
-    except TakenError:
-        pass
     return ""
 
 
@@ -122,18 +115,9 @@ def cases(name):
 @pytest.mark.parametrize("name", COMPARING)
 def test_what_a_figure_refuses_is_refused_while_planning(name, monkeypatch):
     """And what it takes is planned."""
-    check = style.check_sweep
-
-    def taken(table, *varied):
-        check(table, *varied)
-        raise TakenError
-
-    monkeypatch.setattr(style, "check_sweep", taken)
-    module = importlib.import_module(f"squareloss.figures.{name}")
     about = COMPARING[name]
     for column, table, config in cases(name):
-        drawn = refusal(lambda: module.draw(**dict.fromkeys(about.reads, table)))  # noqa: B023
-        planned = refusal(load, config)
+        drawn, planned = refusal(monkeypatch, name, table), refused(config)
         if column in about.varies:
             assert (drawn, planned) == ("", "")
             continue

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from made_tables import SETTINGS
 from matplotlib.colors import same_color
 from matplotlib.patches import StepPatch
 from matplotlib.text import Text
@@ -71,25 +72,15 @@ def identity(decay=0.001, init=0.9, noise=0.0, n=1000, recipe="cnn6"):
     }
 
 
-TRAINED = {
-    "dataset": "cifar10-1v2",
-    "network": "cnn6",
-    "width": 1.0,
-    "normalization": "wn",
-    "loss": "square",
-    "optimizer": "sgd",
-}
-
-
 def run(seed, replicates=3, diverged=(), classes=2, **point):
     """Aggregate rows of one run: random positive numbers, no training error at the end.
 
     `point` may hold settings of the recipe, too, which then is named after them.
     """
     rng = np.random.default_rng(seed)
-    parts, settings = [], {name: point.pop(name) for name in TRAINED if name in point}
+    parts, settings = [], {name: point.pop(name) for name in SETTINGS if name in point}
     point = ({"recipe": "-".join(map(str, settings.values()))} if settings else {}) | point
-    trained = TRAINED | settings
+    trained = SETTINGS | settings
     for replicate in range(replicates):
         part = pd.DataFrame({"epoch": range(EPOCHS + 1)}).assign(replicate=replicate)
         part = part.assign(**identity(**point), classes=classes, **trained)

@@ -160,12 +160,11 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     figure.suptitle(r"Does test accuracy fall with $1/\rho$?")
     if axes[0, -1].get_legend_handles_labels()[0]:
         axes[0, -1].legend()
-    by = ("weight_decay", "init_scale")
     about = (
         "Dots: single replicates at the last epoch; squares: their means; line: the regression "
         "over these means, as in the paper."
     )
     note = "Three means leave one degree of freedom: such a p says little." if few else ""
-    lost = style.unfitted(table, *by), style.missing(table, *by)
+    lost = style.unfitted(table, *VARIES), style.missing(table, *VARIES)
     style.foot(figure, made_from, about, note, *lost)
     return figure
