@@ -150,6 +150,7 @@ def collapse(nc1, rest, classes=2, **values):
         nc1=(1.0, nc1, nc1),
         nc1_trace=(1.0, nc1, nc1),
         classes=classes,
+        train_loss=1e-6,
         **{name: (1.0, rest, rest) for name in columns},
         **values,
     )
@@ -293,6 +294,7 @@ def settled(**values):
         "multiplier": 0.01 * 0.6**2,
         "mu": 1.6,
         "M": 2.57,
+        "margin_spread": 0.001,
         "free_loss": 1e-20,
         "free_gradient": 1e-10,
         "hessian_rank": 12,
@@ -353,6 +355,7 @@ def falling(mu):
     times = (0.0, 0.1, 0.2, 0.3, 0.4)
     rows = [
         {"replicate": r, "method": "momentum", "norms": 1.0, "time": t, "rho": rho, "mu": m}
+        | {"loss": 1 - t}
         for r in range(3)
         for t, rho, m in zip(times, (1.0, 3.0, 2.0, 1.0, 2.0), (0.5, *mu), strict=True)
     ]

@@ -378,7 +378,7 @@ def test_the_page_filters_and_sorts_in_a_browser_of_a_phones_width(tmp_path):
 
 
 def test_a_claims_plot_shows_its_values():
-    [row] = judge([CLAIMS["lazy"]], CASES["lazy"][0]).to_dict("records")
+    [row] = judge([CLAIMS["quasi-interpolates"]], CASES["quasi-interpolates"][0]).to_dict("records")
     drawn = claims_page.plot(row)
     centres = [float(x) for x in re.findall(r'circle cx="([\d.]+)"', drawn)]
     threshold = float(re.search(r'<line x1="([\d.]+)"', drawn)[1])

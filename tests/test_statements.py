@@ -9,7 +9,6 @@ import pytest
 
 from squareloss.claims import claim as module
 from squareloss.claims import report
-from squareloss.claims.section5_settled import BEFORE
 from squareloss.claims.statements import Statement, statements
 from squareloss.small.critical_points import Point, blobs, collapse_of
 from squareloss.small.problems import FEW, initial, stream
@@ -96,7 +95,7 @@ def test_small_networks_begin_where_their_claims_say():
         start = Point(1.0, initial(problem, stream(*label, "a")), math.nan)
         found.append(collapse_of(problem, start))
     starts = pd.DataFrame(found)
-    ends = {name: (starts[name].min(), starts[name].max()) for name in BEFORE}
+    ends = {name: (starts[name].min(), starts[name].max()) for name in ("nc3", "nc4")}
     assert (starts["nc1"].min(), starts["nc1"].max()) == pytest.approx((0.02, 0.2), rel=0.15)
     assert ends["nc3"] == pytest.approx((1.3, 1.5), rel=0.04)
     assert ends["nc4"] == pytest.approx((0, 0.8), abs=0.04)
@@ -117,6 +116,7 @@ def test_controls_read_the_tables_of_their_claim():
             assert given == claim.tables, claim.name
     row = {"rho": 0.5, "mu": 1.9, "gradient": 0.0}
     row |= dict.fromkeys(("multiclass_gradient", "free_loss", "replicate"), 0.0)
+    row |= {"margin_spread": 0.0, "residuals": 12}
     tables = {"settled": pd.DataFrame([row])}
     gap = CLAIMS["lemma6-margins"].measure_control(tables)
     assert gap.tolist() == pytest.approx([0.05])

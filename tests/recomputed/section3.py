@@ -181,7 +181,7 @@ def least_rise_of_mu(gradientflow):
     for rows in courses(gradientflow):
         risen, rises = False, []
         for before, after in steps(rows.sort_values("time")):
-            if risen and after.rho < before.rho:
+            if risen and after.rho < before.rho and after.loss <= before.loss:
                 rises.append(after.mu - before.mu)
             risen |= after.rho > before.rho
         least.append(min(rises, default=math.nan))

@@ -138,7 +138,7 @@ def gap_of_cnn3_over_n(figure7):
 
 @by_replicate("vacuous-by-an-order")
 def bound_at_size(figure6):
-    end = last(figure6, n_train=10_000, init_scale=LARGE)
+    end = last(figure6, n_train=10_000, init_scale=SMALL)
     return only_if(fitted(end) and end["max_norm"] < 1.000001, math.log10(end["eq16_printed"] / 10))
 
 

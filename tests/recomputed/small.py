@@ -23,7 +23,6 @@ COLUMNS = {
     "very-large-start-falls": ("rho_dot_far_above", CRITICAL),
     "inseparable-start": ("inseparable_growth", ALWAYS),
     "lemma6-margins": ("margin_spread", CRITICAL),
-    "lemma6-residuals": ("residual_spread", CRITICAL),
     "lemma7-outputs": ("off_targets", OF_THREE_CLASSES),
     "nc1-settled": ("nc1", CRITICAL),
     "nc2-norms-weights-settled": ("nc2_equinorm_weights", CRITICAL),
@@ -54,6 +53,18 @@ def multiplier(settled):
         settled,
         CRITICAL,
         lambda row: abs(row["weight_decay"] * row["rho"] * row["rho"] - row["multiplier"]),
+    )
+
+
+@by_case("lemma6-residuals")
+def spread_of_residuals(settled):
+    """Where even the margin that could lie lowest, all others being equal, is positive."""
+
+    def positive(row):
+        return 1 - row["margin_spread"] * math.sqrt(row["residuals"]) > 0
+
+    return of_networks(
+        settled, CRITICAL, lambda row: only_if(positive(row), row["residual_spread"])
     )
 
 

@@ -48,9 +48,9 @@ counts. A statement about every network is not decided if its control meets it i
 and twice the threshold give the same verdict (*robust*). Most thresholds were fixed before the
 results of the long study. {sum(bool(claim.earlier) for claim in CLAIMS)} claims were judged
 otherwise before, as *Earlier* says beside each. These thresholds or claims came after the results:
-`noise-absent-in-gd`, `lazy`, `rho-falls-briefly`, both readings of `figure10-single-value`,
-`figure10-zero-variance`, `vacuous-by-an-order`, `margins-narrowest-last` and
-`large-start-comes-down`. So did the premise of quasi-interpolation.
+`noise-absent-in-gd`, both readings of `figure10-single-value`, `figure10-zero-variance`,
+`vacuous-by-an-order`, `margins-narrowest-last` and `large-start-comes-down`. So did the premise of
+quasi-interpolation.
 
 **Probability of error.** A verdict over replicates needs p < {ALPHA:g} after Holm's correction in a
 family of {FAMILY} tests. The claims of this page take {TESTS} of them. The size of the family is

@@ -137,17 +137,17 @@ def enough(figure6: pd.DataFrame, figure7: pd.DataFrame) -> pd.Series:
     "Figure 6, caption",
     "Eq. 16 is an order of magnitude above 1, all layers in rho as Section 1 has it",
     says='The bounds are vacuous, but "only" by an order of magnitude.',
-    no_control="a size, and no effect of a mechanism; bounds of 100 and more, or below 1, would"
+    no_control="a size, and no effect of a mechanism; bounds above 32, or below 3.2, would"
     " contradict it",
     within=0.5,
     because="the nearest power of ten is the first",
     premise="zero training error, and the paper's width, N and norm of images",
 )
 def bound_at_the_papers_size(figure6: pd.DataFrame) -> pd.Series:
-    """log10 of Eq. 16 as printed, less 1, of the largest N and start."""
+    """log10 of Eq. 16 as printed, less 1, of the largest N and the paper's start, the smallest."""
     table = figure6[
         (figure6["n_train"] == figure6["n_train"].max())
-        & (figure6["init_scale"] == figure6["init_scale"].max())
+        & (figure6["init_scale"] == figure6["init_scale"].min())
     ]
     orders = fitted_at_end(table, "eq16_printed").map(np.log10)
     return of_the_papers_size(table, orders - 1)

@@ -12,6 +12,7 @@ import pandas as pd
 from squareloss.claims.claim import claim
 from squareloss.claims.section3_landscape import (
     AT_CRITICAL,
+    AT_CRITICAL_FITTED,
     AT_CRITICAL_OF_THREE,
     EXACT,
     EXACTLY,
@@ -20,13 +21,14 @@ from squareloss.claims.section3_landscape import (
 )
 
 # Measured on the same 13 problems that end at a critical point, at their random start.
-BEFORE = {
-    "nc3": "the table has no start; random weights give these problems 1.3 to 1.5",
-    "nc4": "the table has no start; random weights give these problems 0 to 0.8, mean 0.47",
-}
 NO_START = (
-    f"no control is measured: {BEFORE['nc4']}. Two classes that are told apart may have it without"
-    " collapse"
+    "no control is measured: the table has no start, and random weights give these problems 0 to"
+    " 0.8, mean 0.47. Two classes that are told apart may have it without collapse"
+)
+UNEQUAL = (
+    "it follows from residuals that are equal, which `lemma6-residuals` judges: by Eq. 9 V_L sums"
+    " the features, weighted by their residuals (errata.md). Random weights give these problems 1.3"
+    " to 1.5"
 )
 # Random weights give these problems 0.02 to 0.2.
 ONE_DIRECTION = (
@@ -45,17 +47,18 @@ def gap_of(settled: pd.DataFrame) -> pd.Series:
 claim_of_settled(
     "lemma6-residuals",
     "Section 5.1, Property 1 and Lemma 6",
-    "trained to convergence with lambda > 0, rho fbar_n = 1 - epsilon for all n",
+    "at critical points with lambda > 0, rho fbar_n = 1 - epsilon for all n",
     "residual_spread",
     "sd / mean of 1 - rho fbar_n at a critical point",
     says="A network trained to convergence with weight decay and weight normalisation satisfies"
     " rho fbar_n = 1 - epsilon for all training samples, epsilon being the gap. The proof is of the"
-    " least loss, and of networks with 100% accuracy; a critical point may have neither.",
+    " least loss, and of networks with 100% accuracy; a critical point need not have the first.",
     no_control="said of all trained networks: 0 is one epsilon for all, and residuals that have"
     " nothing in common but their size have about 1",
     below=EXACT,
     because=EXACTLY,
     beside=("lemma6-margins",),
+    premise=AT_CRITICAL_FITTED,
 )
 
 
@@ -80,7 +83,7 @@ def margin_spread(settled: pd.DataFrame) -> pd.Series:
 claim_of_settled(
     "lemma7-outputs",
     "Section 5.2, Property 2 and Lemma 7",
-    "trained to convergence with lambda > 0, outputs are proportional to their targets e~_c",
+    "at critical points with lambda > 0, outputs are proportional to their targets e~_c",
     "off_targets",
     "largest sine of the angle between an output and its target, three classes",
     says="A classifier of C classes trained to convergence with weight decay and weight"
@@ -89,7 +92,8 @@ claim_of_settled(
     no_control="said of all trained networks: one whose outputs are not proportional contradicts"
     " it",
     below=EXACT,
-    because="zero, up to a hundred times the gradient that is left, 1e-6: outputs are of size 1",
+    because="zero, up to a hundred times the gradient that is left, 1e-6: outputs are of size 1."
+    " None here is off by a sine of 0.1, so that no sample is wrong",
     earlier="below a hundredth, and supported",
     premise=AT_CRITICAL_OF_THREE,
 )
@@ -151,7 +155,7 @@ CONDITIONS: list[tuple[str, str, str, str, dict[str, Any]]] = [
         "NC3: W / ||W|| = M^T / ||M||",
         "nc3",
         "NC3: V_L is proportional to the class means (which are centred here: errata.md).",
-        {"below": EXACT, "because": EXACTLY, "no_control": BEFORE["nc3"]},
+        {"test": "number", "because": UNEQUAL, "earlier": "judged, and contradicted"},
     ),
     (
         "nc4",

@@ -102,9 +102,9 @@ BIAS = "Training with SGD and weight decay induces a bias towards low-rank weigh
 @claim(
     "rank-weight-decay",
     "Abstract; Section 1, contributions; Section 7, on Neural Collapse",
-    "larger lambda gives lower rank",
+    "lambda > 0 gives a lower rank than lambda = 0",
     says=BIAS,
-    control="lambda = 0, which is subtracted",
+    control="lambda = 0, which is subtracted. What larger batches do `rank-batch` reports",
     below=0,
     because="a difference",
     premise=TRAINED,
