@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 from browser import CHROMIUM, driven
 
 from squareloss.pages import explorer as explore
@@ -52,6 +53,10 @@ def test_quantiles_of_the_margins(finished):
         rows = rows[rows["epoch"] == row["epoch"]]
         expected = np.quantile(rows["margin"], np.linspace(0, 1, 21))
         np.testing.assert_allclose(row["q"], expected, rtol=1e-3)
+
+
+def test_the_page_has_the_colours_of_the_figures():
+    assert [*explore.COLOURS] == sns.color_palette("colorblind").as_hex()
 
 
 def test_what_is_undefined_is_no_number_on_the_page():
