@@ -8,7 +8,7 @@ CASES = {
     "figure10-single-value-of-each": [
         {
             "figure10": starts10((1.0, 2.0), (1.0, 4.0)).assign(
-                margin_spread=lambda rows, v=v: np.where(rows["epoch"] > 0, v, -9.0)
+                margin_spread=lambda rows, v=v: np.where(rows["weight_decay"] > 0, v, 9.0)
             )
         }
         for v in (0.02, 0.5)

@@ -49,7 +49,7 @@ and twice the threshold give the same verdict (*robust*). Most thresholds were f
 results of the long study. {sum(bool(claim.earlier) for claim in CLAIMS)} claims were judged
 otherwise before, as *Earlier* says beside each. These thresholds or claims came after the results:
 `noise-absent-in-gd`, both readings of `figure10-single-value`, `figure10-zero-variance`,
-`vacuous-by-an-order`, `margins-narrowest-last` and `large-start-comes-down`. So did the premise of
+`vacuous-by-an-order`, `margins-narrowest-last` and `lemma7-outputs`. So did the premise of
 quasi-interpolation.
 
 **Probability of error.** A verdict over replicates needs p < {ALPHA:g} after Holm's correction in a

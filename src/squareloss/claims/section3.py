@@ -168,7 +168,8 @@ def gap_cost_of_decay(figure3: pd.DataFrame) -> pd.Series:
 @claim(
     "rho-nonmonotone",
     "Section 1, paragraph 3; Section 3.5, small initialization",
-    "rho grows non-monotonically",
+    "rho grows, and not monotonically (for how long it falls `rho-falls-briefly` reports)",
+    beside=("rho-falls-briefly",),
     says="rho may grow non-monotonically, with oscillations over short intervals, until it"
     " converges (Section 3.5); the introduction says that it grows so.",
     no_control="said of any lambda, and of no mechanism that could be left out; a course that only"

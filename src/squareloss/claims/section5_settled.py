@@ -47,7 +47,7 @@ def gap_of(settled: pd.DataFrame) -> pd.Series:
 claim_of_settled(
     "lemma6-residuals",
     "Section 5.1, Property 1 and Lemma 6",
-    "at critical points with lambda > 0, rho fbar_n = 1 - epsilon for all n",
+    "at critical points with lambda > 0, the least loss or not, rho fbar_n = 1 - epsilon for all n",
     "residual_spread",
     "sd / mean of 1 - rho fbar_n at a critical point",
     says="A network trained to convergence with weight decay and weight normalisation satisfies"
@@ -83,7 +83,7 @@ def margin_spread(settled: pd.DataFrame) -> pd.Series:
 claim_of_settled(
     "lemma7-outputs",
     "Section 5.2, Property 2 and Lemma 7",
-    "at critical points with lambda > 0, outputs are proportional to their targets e~_c",
+    "at critical points with lambda > 0, the least loss or not, outputs are proportional to e~_c",
     "off_targets",
     "largest sine of the angle between an output and its target, three classes",
     says="A classifier of C classes trained to convergence with weight decay and weight"

@@ -117,7 +117,7 @@ def rank_over_decay(figure_lowrank: pd.DataFrame) -> pd.Series:
 @claim(
     "rank-falls-cnn",
     "Abstract; Section 1, contributions; Section 7, on Neural Collapse",
-    "lambda > 0 lowers the layers' stable rank in the paper's own setting",
+    "lambda > 0 lowers the layers' stable rank with the paper's recipe",
     says=BIAS + " (Lemma 8 does not cover these convolutions: errata.md.)",
     control="the same network with lambda = 0, which is divided by: its stable rank falls to about"
     " a tenth too",

@@ -67,7 +67,7 @@ HALF_WAY = "0 is level and -1 falls as 1/epoch; this is the middle"
 @claim(
     "noise-of-decay",
     "Section 1, paragraph 7; Section 6.2",
-    "lambda > 0: SGD's noise in the weights stays above that of lambda = 0",
+    "lambda > 0: SGD's noise in the weights is above that of lambda = 0 at the end",
     says=ALWAYS,
     control="lambda = 0, which is subtracted; and the same of gradient descent with these lambdas,"
     " over as many steps, since weights that still drift are no noise",
