@@ -287,7 +287,8 @@ def test_a_limit_that_leaves_the_claimed_side_is_not_supported():
     assert (row["verdict"], row["why"]) == ("not decided", "not converged")
     assert row["reason"] == (
         "median 0.01 at half of training, 0.06 at the end;"
-        " at width 1.0 and N = 1,000, where the paper has width 1 and N = 10,000"
+        " at width 1.0 and N = 1,000, where the paper has width 1 and N = 10,000;"
+        f" earlier: {CLAIMS['nc1-binary'].earlier}"
     )
 
 

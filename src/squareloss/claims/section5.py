@@ -188,8 +188,9 @@ def collapse(
 ) -> None:
     """The claims NC1 to NC4 of one run; what is an identity for two classes is a number.
 
-    Those of Figure 9 have its measure of NC1. What its caption does not show has the premise of the
-    proofs, and `says` comes before. `earlier` is by the condition's name.
+    All that is judged has the premise of the proofs, that networks quasi-interpolate. Those of
+    Figure 9 have its measure of NC1. Of what its caption does not show `says` comes before.
+    `earlier` is by the condition's name.
     """
     for condition in CONDITIONS:
         if binary and "means" in condition.name:
@@ -198,7 +199,7 @@ def collapse(
             condition = OF_THE_CAPTION
         shown = figure9 and condition.caption
         reported = binary and condition.identity != ""
-        quasi = not (shown or reported)
+        quasi = not reported
         final, start = measures(condition.column, figure9, quasi)
         nearest = condition.name == "nc4"
         judged = {
@@ -233,7 +234,7 @@ collapse(
     binary=True,
     figure9=True,
     says=f"{CONVERGENCE} (Section 5.1: of points with symmetric quasi-interpolation). ",
-    earlier={"nc4": OF_FITTED.format("not reproduced")},
+    earlier=dict.fromkeys(("nc1", "nc3", "nc4"), OF_FITTED.format("not reproduced")),
 )
 collapse(
     "multiclass",

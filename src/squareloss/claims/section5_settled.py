@@ -123,8 +123,8 @@ OPPOSITE = (
     " vector. By Eq. 9 two rows are opposite at any critical point, collapsed or not (errata.md)."
 )
 for name, statement, column in [
-    ("nc2-norms-weights", "the two rows of V_L are of equal norm", "nc2_equinorm_weights"),
-    ("nc2-angles-weights", "the two rows of V_L are opposite", "nc2_angle_weights"),
+    ("nc2-norms-weights", "by Eq. 9 two rows of V_L are of equal norm", "nc2_equinorm_weights"),
+    ("nc2-angles-weights", "by Eq. 9 two rows of V_L are opposite", "nc2_angle_weights"),
 ]:
     claim_of_settled(
         f"{name}-settled",
