@@ -5,8 +5,8 @@ the last, against batch size, learning rate and λ, at the end of training; medi
 between the quartiles. Dashed: λ = 0. Dense networks with batch normalisation, plain SGD and decay
 of every weight, as the authors measured it.
 
-The paper states that smaller batches, larger rates and larger λ give lower rank, and that λ = 0
-gives no such bias. With `config/long.yaml` the rank is lower in small batches, by a few of 100, and
+The paper states that λ > 0 gives lower rank, by a constraint that depends on the size of batches;
+later work of its authors that larger rates do, too. With `config/long.yaml` the rank is lower in small batches, by a few of 100, and
 at a large rate, at which not every replicate fits; λ hardly moves it.
 """
 

@@ -4,7 +4,8 @@ Errors, NC1 and NC4 against the epoch with true labels and with all labels rando
 quartiles.
 
 The paper's collapse needs fitted labels alone, whatever they mean. With `config/long.yaml` the
-random labels are fitted too: features collapse as well, and the test error is that of guessing.
+random labels are fitted too: features collapse along one line, and the test error is that of
+guessing.
 """
 
 import pandas as pd

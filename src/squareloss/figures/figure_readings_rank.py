@@ -5,9 +5,9 @@ rate falls, what is normalised and what decays. A panel is a tolerance: the numb
 values of V_k above it, averaged over the layers before the last, at the end of training. A mark is
 the median over the replicates that fit, and dots are the single replicates, grey without a fit.
 
-The paper states that weight decay lowers the rank, and more so in small batches. With
-`config/readings.yaml` one reading of five does so by more than a few of 100: the first, at the rate
-at which not every replicate fits.
+The paper states that weight decay lowers the rank, by a constraint that depends on the size of the
+batches. With `config/readings.yaml` one reading of five does so by more than a few of 100: the
+first, at the rate at which not every replicate fits.
 """
 
 import numpy as np

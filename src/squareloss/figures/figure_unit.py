@@ -4,9 +4,9 @@
 norm frozen at 1, so that the penalty on ρ is λ for every start. With the norms of the initial
 weights, as in Figure 3, it is λ divided by the square of their product, and starts differ in it.
 
-The paper states that different starts approach the same ρ with λ > 0 and need not with λ = 0. With
-`config/long.yaml` two starts whose ρ differs by a factor of four end at the same ρ with λ > 0, and
-stay apart with λ = 0 (dashed). Bands are quartiles.
+The paper states that starts matter less with λ > 0. With `config/long.yaml` two starts whose ρ
+differs by a factor of four end at the same ρ with λ > 0, and stay apart with λ = 0 (dashed). Bands
+are quartiles.
 """
 
 import pandas as pd
