@@ -40,7 +40,8 @@ def all_directions(rows):
 def quasi(rows, value):
     """The value if all residuals are a twentieth at most in the end, and whole outputs are near.
 
-    A target's square is 1 + (C - 1) / (C - 1)^2, and an output's distance C times the loss.
+    A target's square is 1 + (C - 1) / (C - 1)^2, and the mean square of an output's distance from
+    it is C times the loss.
     """
     end = rows.iloc[-1]
     scaled = [end["rho"] * end[name] for name in ("min_margin", "max_margin")]

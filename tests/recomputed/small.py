@@ -61,7 +61,7 @@ def spread_of_residuals(settled):
     """Where even the margin that could lie lowest, all others being equal, is positive."""
 
     def positive(row):
-        return 1 - row["margin_spread"] * math.sqrt(row["residuals"]) > 0
+        return row["mu"] * (1 - row["margin_spread"] * math.sqrt(row["residuals"])) > 0
 
     return of_networks(
         settled, CRITICAL, lambda row: only_if(positive(row), row["residual_spread"])

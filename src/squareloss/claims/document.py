@@ -48,7 +48,7 @@ counts. A statement about every network is not decided if its control meets it i
 and twice the threshold give the same verdict (*robust*). Most thresholds were fixed before the
 results of the long study. {sum(bool(claim.earlier) for claim in CLAIMS)} claims were judged
 otherwise before, as *Earlier* says beside each. These thresholds or claims came after the results:
-`noise-absent-in-gd`, both readings of `figure10-single-value`, `figure10-zero-variance`,
+`noise-absent-in-gd`, `figure10-single-value-of-all`, `figure10-zero-variance`,
 `vacuous-by-an-order`, `margins-narrowest-last` and `lemma7-outputs`. So did the premise of
 quasi-interpolation.
 

@@ -209,9 +209,9 @@ def share_of_sigma(figure3: pd.DataFrame) -> pd.Series:
     control="the epochs until the fit, which are subtracted; lambda = 0 is the other side of the"
     " ratio",
     test="number",
-    because="two runs of SGD drift apart whatever differs between them, and no two equal ones are"
-    " here to say by how much. The term's share of the loss would be no test: it is largest in the"
-    " end in any network that fits",
+    because="two runs of SGD may drift apart whatever differs between them, and no two equal ones"
+    " are here to say by how much. The term's share of the loss would be no test: it is largest in"
+    " the end in any network that fits",
     earlier="judged, and not decided",
     premise=FITTED,
 )

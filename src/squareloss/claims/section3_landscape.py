@@ -26,7 +26,7 @@ def meeting(settled: pd.DataFrame, premise: str) -> pd.DataFrame:
     critical = settled["gradient"] < CRITICAL
     # Of N margins none is further from their mean than sqrt(N - 1) times their sd. `residuals` is N
     # times the outputs, so that this leaves no margin below 0.
-    positive = settled["margin_spread"] * settled["residuals"] ** 0.5 < 1
+    positive = (settled["mu"] > 0) & (settled["margin_spread"] * settled["residuals"] ** 0.5 < 1)
     meets = {
         AT_CRITICAL: critical,
         AT_CRITICAL_FITTED: critical & positive,
@@ -170,7 +170,7 @@ claim_of_settled(
     against="loss_above",
     control="what the same search finds at 1.1 / mu",
     test="number",
-    because="a search that finds none is no proof, and these are solutions of descent. Those"
+    because="a search that finds none is no proof, and these solutions are not of SGD. Those"
     " with lambda = 0, which should have smaller rho nearby, were not searched from. At 0.9 / mu"
     " equal margins of mu leave a loss of 1e-2",
     earlier="judged, and supported",

@@ -31,7 +31,7 @@ MEETING = (
 WEAKER = (
     "With regularisation training depends less on initial conditions (Section 1). lambda > 0 makes"
     " the process more robust (Section 3.5; that it biases it towards small rho is judged by"
-    " `figure10-smaller-margins`, since rho is 1 over the mean margin)."
+    " `figure10-smaller-margins`, since rho is nearly 1 over the mean margin)."
 )
 
 

@@ -138,7 +138,7 @@ def enough(figure6: pd.DataFrame, figure7: pd.DataFrame) -> pd.Series:
     "Eq. 16 is an order of magnitude above 1, all layers in rho as Section 1 has it",
     says='The bounds are vacuous, but "only" by an order of magnitude.',
     no_control="a size, and no effect of a mechanism; bounds above 32 would contradict it,"
-    " and so would bounds below 3.2, which would hardly be vacuous",
+    " and so would bounds below 3.2, which are nearly informative",
     within=0.5,
     because="the nearest power of ten is the first",
     premise="zero training error, and the paper's width, N and norm of images",

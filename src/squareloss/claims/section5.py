@@ -145,7 +145,8 @@ def quasi_interpolating(table: pd.DataFrame, values: pd.Series) -> pd.Series:
     """`values` by replicate, NaN for those that do not quasi-interpolate in the end.
 
     Property 2 is of whole outputs, and fbar_n of the part along the target: of the rest the tables
-    have the mean square alone. ||e~||^2 is C / (C - 1), and the loss a mean over C outputs.
+    have the mean square alone, if the loss is the square loss. Of centred targets ||e~||^2 is
+    C / (C - 1), and the loss is a mean over C outputs.
     """
     along = at_end(table.assign(residual=largest_residual(table)), "residual")
     whole = at_end(table.assign(square=(table["classes"] - 1) * table["train_loss"]), "square")

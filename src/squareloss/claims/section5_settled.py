@@ -92,8 +92,7 @@ claim_of_settled(
     no_control="said of all trained networks: one whose outputs are not proportional contradicts"
     " it",
     below=EXACT,
-    because="zero, up to a hundred times the gradient that is left, 1e-6: outputs are of size 1."
-    " None here is off by a sine of 0.1, so that no sample is wrong",
+    because="zero, up to a hundred times the gradient that is left, 1e-6: outputs are of size 1",
     earlier="below a hundredth, and supported",
     premise=AT_CRITICAL_OF_THREE,
 )
