@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import seaborn as sns
 from browser import CHROMIUM, driven
 
+from squareloss.figures import style
 from squareloss.pages import explorer as explore
 from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.runs import read_runs
@@ -56,7 +56,7 @@ def test_quantiles_of_the_margins(finished):
 
 
 def test_the_page_has_the_colours_of_the_figures():
-    assert [*explore.COLOURS] == sns.color_palette("colorblind").as_hex()
+    assert [*explore.COLOURS] == style.SERIES
 
 
 def test_what_is_undefined_is_no_number_on_the_page():

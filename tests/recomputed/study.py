@@ -173,8 +173,8 @@ def settled(seed):
         table[name] = rng.integers(8, 12, len(table))
     table["M"] = table["mu"] ** 2 * rng.uniform(1, 2, len(table))
     table["margin_spread"] *= np.resize([0.1, 0.1, 1], len(table))
-    table.loc[:5, "gradient"] = 1e-7  # four that fit and two that need not
-    table.loc[0, "mu"] *= -1
+    table.loc[:5, "gradient"] = 1e-7  # three that fit, and two that need not
+    table.loc[0, "mu"] *= -1  # and one that cannot
     return table.assign(weight_decay=rng.choice([0.01, 0.02], len(table)))
 
 

@@ -239,7 +239,7 @@ collapse(
 )
 collapse(
     "multiclass",
-    "Section 1, contributions; Section 5, conditions NC1 to NC4; Section 5.2, third remark",
+    f"{CONTRIBUTED}; Section 5.2, third remark",
     of_ten_classes,
     binary=False,
     says=f"{CONVERGENCE} in the multiclass case, too (Theorem 6: at points of convergence with"
