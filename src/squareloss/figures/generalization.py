@@ -101,8 +101,7 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 def table_panel(ax: Axes, text: pd.DataFrame) -> None:
     """(a) The table, as text that fills the panel."""
     ax.axis("off")
-    narrow = {"init": 0.06, "$N$": 0.07, HEAD["train_error"]: 0.1, HEAD[BOUND]: 0.19}
-    widths = [narrow.get(name, 0.16) for name in text.columns]
+    widths = [2 + max(map(len, (name.strip("$"), *text[name]))) for name in text]  # in letters
     cells = ax.table(
         text.to_numpy().tolist(),
         colLabels=list(text.columns),
