@@ -101,7 +101,7 @@ def tabulate(table: pd.DataFrame) -> Tabulation:
 def table_panel(ax: Axes, text: pd.DataFrame) -> None:
     """(a) The table, as text that fills the panel."""
     ax.axis("off")
-    widths = [2 + max(map(len, (name.strip("$"), *text[name]))) for name in text]  # in letters
+    widths = [2 + max(map(len, (str(name).strip("$"), *text[name]))) for name in text]  # in letters
     cells = ax.table(
         text.to_numpy().tolist(),
         colLabels=list(text.columns),
