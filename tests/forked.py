@@ -22,7 +22,7 @@ from subprocess import CompletedProcess
 
 LIBRARIES = [
     "matplotlib.figure", "pandas", "pyarrow.parquet", "pydantic", "pytest", "safetensors.torch",
-    "scipy.stats", "snakemake.cli", "torch", "torch._dynamo", "tqdm", "yaml",
+    "scipy.stats", "seaborn", "snakemake.cli", "torch", "torch._dynamo", "tqdm", "yaml",
 ]  # fmt: skip
 # torch._dynamo: what torch.optim imports, half a second and more, when the first optimiser is made.
 server = multiprocessing.get_context("forkserver")
@@ -30,13 +30,17 @@ server.set_forkserver_preload(LIBRARIES)
 
 
 class Process:
-    """A command that runs: `words` are those of a command line after `python`, -m or -c first."""
+    """A command that runs: `words` are those of a command line after `python`, -m or -c first.
+
+    `executable` is the Python that it finds itself run by, and starts others with.
+    """
 
     def __init__(
         self,
         words: Sequence[str | Path],
         cwd: str | Path | None = None,
         env: Mapping[str, str] | None = None,
+        executable: str | Path = sys.executable,
     ):
         self._folder = tempfile.TemporaryDirectory(prefix="forked-")  # removed with this object
         self._streams = [Path(self._folder.name, name) for name in ("stdout", "stderr")]
@@ -44,7 +48,8 @@ class Process:
             stream.touch()
         self.words = [str(word) for word in words]
         environment = dict(os.environ if env is None else env)
-        arguments = (self.words, self._streams, str(cwd or Path.cwd()), environment)
+        place = str(cwd or Path.cwd())
+        arguments = (self.words, self._streams, place, environment, str(executable))
         self._process = server.Process(target=_run, args=arguments)
         self._process.start()
         self.pid = self._process.pid
@@ -94,12 +99,22 @@ def _end(process: multiprocessing.process.BaseProcess) -> None:
         process.join()
 
 
-def _run(words: list[str], streams: list[Path], cwd: str, environment: dict[str, str]) -> None:
-    """Be `python *words` with these streams, in this folder and with these variables."""
-    for number, (name, path) in enumerate(zip(("stdout", "stderr"), streams, strict=True), 1):
+def _run(
+    words: list[str], streams: list[Path], cwd: str, environment: dict[str, str], executable: str
+) -> None:
+    """Be `python *words` with these files as streams, in this folder and with these variables."""
+    for number, path in enumerate(streams, 1):
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.dup2(descriptor, number)
         os.close(descriptor)
+    sys.executable = executable
+    become(words, cwd, environment)
+
+
+def become(words: list[str], cwd: str, environment: dict[str, str]) -> None:
+    """Be `python *words` from here on, its streams those of descriptors 1 and 2."""
+    assert "squareloss" not in sys.modules, "a copy's package is what the words may mean"
+    for number, name in enumerate(("stdout", "stderr"), 1):
         setattr(sys, name, io.TextIOWrapper(io.FileIO(number, "w"), "utf-8", line_buffering=True))
     multiprocessing.set_start_method(None, force=True)  # as in a Python that was started itself
     os.chdir(cwd)

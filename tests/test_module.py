@@ -2,8 +2,10 @@
 
 import subprocess
 
+import forked
 import pytest
 import yaml
+from jobs_python import jobs_python
 from workflow_copy import SNAKEMAKE, blocks, copy_repository, environment
 
 from squareloss.study.files import merged
@@ -27,13 +29,11 @@ def test_another_workflow_draws_a_figure_with_its_own_config(finished, tmp_path)
     config = yaml.safe_dump({"squareloss": merged(base, overlay)})
     (tmp_path / "mine.yaml").write_text(config, encoding="utf-8")
     for targets in ((), ("tall_figure3",)):
-        done = subprocess.run(
-            [SNAKEMAKE, "--cores", "2", *targets],
+        done = forked.run(
+            ["-m", "snakemake", "--cores", "2", *targets],
             cwd=tmp_path,
             env=environment(finished),
-            capture_output=True,
-            text=True,
-            check=False,
+            executable=jobs_python(),
         )
         assert done.returncode == 0, done.stdout + done.stderr
     expected = (finished / "results/tiny/figures/figure3.pdf").read_bytes()

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import workflow_copy
-from workflow_copy import copy_repository, snakemake
+from workflow_copy import copy_repository, snakemake_started
 
 # As an example of README that was saved under a library's name: it says that it ran, and fails.
 EXAMPLE = 'open("ran", "a").write(__name__ + "\\n")\nraise SystemExit(3)\n'
@@ -28,7 +28,7 @@ def shadows(folder):
 
 @pytest.mark.workflow
 def test_files_beside_the_workflow_are_no_libraries(copy):
-    done = snakemake(copy, "results/tiny/figures/figure1.png", "data")
+    done = snakemake_started(copy, "results/tiny/figures/figure1.png", "data")
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (copy / "ran").exists()
 
@@ -53,7 +53,7 @@ def test_a_package_on_the_path_that_is_none_of_ours_is_told_in_a_line(tmp_path, 
     (other / "pandas.py").write_text("VERSION = 1\n", encoding="utf-8")
     found = f"{other}{os.pathsep}{tmp_path / 'clone' / 'src'}"
     monkeypatch.setattr(workflow_copy, "environment", lambda _: os.environ | {"PYTHONPATH": found})
-    done = snakemake(tmp_path / "clone", "-n")
+    done = snakemake_started(tmp_path / "clone", "-n")
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
     assert line.startswith("squareloss: error: AttributeError: module 'pandas' has no attribute")
@@ -69,5 +69,5 @@ def test_a_job_on_a_cluster_takes_no_module_from_the_folder(copy, monkeypatch):
         'print("SET", os.environ["PYTHONSAFEPATH"], os.environ.get("PYTHONOPTIMIZE"))\n',
         encoding="utf-8",
     )
-    done = snakemake(copy, "-n", "data")
+    done = snakemake_started(copy, "-n", "data")
     assert "SET 1 None" in done.stdout, done.stdout + done.stderr

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from workflow_copy import SNAKEMAKE, copy_repository, environment, make, planning
+from workflow_copy import SNAKEMAKE, copy_repository, environment, make, snakemake
 
 from squareloss.study.drawn import drawing
 
@@ -23,7 +23,7 @@ def last_line(done):
 
 
 def test_a_mistyped_figure_suggests_names(copy):
-    done = planning(copy, "-n", "--config", "figures=[figur5]")
+    done = snakemake(copy, "-n", "--config", "figures=[figur5]")
     line = last_line(done)
     assert "config: figures: 'figur5' does not exist; did you mean 'figure5'" in line
     assert "figure_numbers" in line  # all that are allowed
@@ -34,29 +34,29 @@ def test_a_mistyped_figure_suggests_names(copy):
     [("figur5", "figure5"), ("figure_reading", "figure_readings"), ("claim", "claims")],
 )
 def test_a_mistyped_target_suggests_names(copy, target, meant):
-    line = last_line(planning(copy, "-n", target))
+    line = last_line(snakemake(copy, "-n", target))
     assert line.startswith(f"squareloss: error: there is no rule {target!r}; did you mean ")
     assert repr(meant) in line
 
 
 def test_a_target_that_is_like_no_rule_is_snakemakes_to_answer(copy):
-    assert "did you mean" not in last_line(planning(copy, "-n", "figure5.png"))
+    assert "did you mean" not in last_line(snakemake(copy, "-n", "figure5.png"))
 
 
 def test_one_figure_needs_no_brackets(copy):
-    done = planning(copy, "-n", "--quiet", "rules", "--config", "figures=figure3")
+    done = snakemake(copy, "-n", "--quiet", "rules", "--config", "figures=figure3")
     assert done.returncode == 0, done.stderr
     assert "figure3" in done.stdout
     assert "figure5 " not in done.stdout
 
 
 def test_a_figure_that_the_config_does_not_draw_says_which_does(copy):
-    line = last_line(planning(copy, "-n", "figure_size"))
+    line = last_line(snakemake(copy, "-n", "figure_size"))
     assert line.endswith(
         "config: figures: figure_size is not among them; add it, or take the config that draws it: "
         "--configfile config/paper-one.yaml"
     )
-    done = planning(copy, "-n", "figure_size", overlays=("config/paper-one.yaml",))
+    done = snakemake(copy, "-n", "figure_size", overlays=("config/paper-one.yaml",))
     assert "is not among them" not in done.stdout + done.stderr
 
 

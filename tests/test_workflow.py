@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from browser import CHROMIUM, opened
 from PIL import Image
-from workflow_copy import copy_repository, planned, planning, snakemake
+from workflow_copy import copy_repository, planned, snakemake
 
 from squareloss.source import catalog
 
@@ -204,7 +204,7 @@ def test_a_comment_or_a_docstring_reruns_nothing(study):
 
 def test_why_it_trains_again_is_said(study):
     edit(study / "src/squareloss/train/engine.py")
-    done = planning(study, "runs", "-n")
+    done = snakemake(study, "runs", "-n")
     assert "Params have changed" in done.stdout
     assert len(set(re.findall(r"code of train, [a-z0-9_., ]+: [0-9a-f]{8}", done.stdout))) == 2
 
@@ -274,7 +274,7 @@ def test_numbers_given_on_the_command_line_are_numbers(study):
     ],
 )
 def test_a_mistake_in_the_config_is_one_line_and_no_traceback(study, setting, wanted):
-    done = planning(study, "-n", "--config", setting)
+    done = snakemake(study, "-n", "--config", setting)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     [line] = [line for line in done.stderr.splitlines() if "squareloss: error" in line]
@@ -287,11 +287,11 @@ def test_in_another_folder_it_says_how_to_name_the_config(study, tmp_path):
     elsewhere.mkdir()
     options = ("-n", "--directory", str(elsewhere))
     tiny, whole = str(study / "tiny.yaml"), str(study / "config.yaml")
-    done = planning(study, *options, overlays=(tiny,))
+    done = snakemake(study, *options, overlays=(tiny,))
     assert done.returncode != 0
     assert f"no config.yaml was read, since {elsewhere} has none" in done.stderr
     assert f"--configfile {whole}" in done.stderr
-    assert planning(study, *options, overlays=(whole, tiny)).returncode == 0
+    assert snakemake(study, *options, overlays=(whole, tiny)).returncode == 0
 
 
 TITLES = ["MNIST {0, 2, 4} against {1, 3}", "$x_{1}$ 'a' \"b\" `c` $(touch x)", "\u2265 40 \u00e9"]
@@ -338,7 +338,7 @@ def test_any_title_is_text_and_a_locale_without_unicode_judges_the_same(study, m
 def test_a_title_ends_no_script_of_the_report(study):
     """The report holds the command of each job within a script of its own."""
     title = '</script><script>ran()</script><img src=x onerror="ran()">'
-    done = planning(study, "--report", "report.html", overlays=titled(study, title))
+    done = snakemake(study, "--report", "report.html", overlays=titled(study, title))
     assert done.returncode == 0, done.stdout + done.stderr
     page = (study / "report.html").read_text(encoding="utf-8")
     assert "ran()" in page
@@ -366,7 +366,7 @@ def test_a_failed_job_leaves_its_reason_and_earlier_results(study):
 
 
 def test_every_rule_says_what_it_is(finished):
-    done = planning(finished, "--list-rules")
+    done = snakemake(finished, "--list-rules")
     listing = [line for line in done.stdout.splitlines() if re.match(r"\w+( \(|$)", line)]
     described = dict(re.fullmatch(r"(\w+) \((\S.*[.?)])\)", line).groups() for line in listing)
     assert described.keys() >= {"all", "data", "train", "claims", *catalog.figures()}
@@ -376,7 +376,7 @@ def test_every_rule_says_what_it_is(finished):
 
 def test_the_workflows_own_lint_finds_one_thing(finished):
     """Software comes from one lock file and not from an environment for each rule."""
-    done = planning(finished, "--lint")
+    done = snakemake(finished, "--lint")
     found = set(re.findall(r"^    \* (.+?):?:$", done.stderr, re.M))
     assert found == {"Specify a conda environment or container for each rule."}
 

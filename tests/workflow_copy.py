@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import forked
+from jobs_python import jobs_python
 
 ROOT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "Makefile", "config.yaml", "config", "workflow", "src", "profiles", "envs"]
@@ -38,13 +39,33 @@ def environment(folder):
     return {**os.environ, "PYTHONPATH": str(folder / "src"), "PATH": "/usr/bin:/bin"}
 
 
+def words_for(arguments, overlays):
+    """What follows `snakemake` on the command line."""
+    return [*arguments, "--cores", "2", *(["--configfile", *overlays] if overlays else [])]
+
+
 def snakemake(folder, *arguments, overlays=("tiny.yaml",)):
-    """Run Snakemake in a copy of the repository, on that copy's package."""
-    command = [SNAKEMAKE, *arguments, "--cores", "2"]
-    if overlays:
-        command += ["--configfile", *overlays]
+    """Run Snakemake in a copy of the repository, on that copy's package.
+
+    In a process that has imported Snakemake already, as its jobs have what they import.
+    """
+    return forked.run(
+        ["-m", "snakemake", *words_for(arguments, overlays)],
+        cwd=folder,
+        env=environment(folder),
+        executable=jobs_python(),
+    )
+
+
+def snakemake_started(folder, *arguments, overlays=("tiny.yaml",)):
+    """The same as a command that is started, and every job a Python that is started."""
     return subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
+        [SNAKEMAKE, *words_for(arguments, overlays)],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -61,17 +82,9 @@ def make(folder, *words):
     )
 
 
-def planning(folder, *arguments, overlays=("tiny.yaml",)):
-    """`snakemake` for what runs no job: in a process that has imported Snakemake already."""
-    words = ["-m", "snakemake", *arguments, "--cores", "2"]
-    if overlays:
-        words += ["--configfile", *overlays]
-    return forked.run(words, cwd=folder, env=environment(folder))
-
-
 def planned(folder, *arguments, overlays=("tiny.yaml",)):
     """Number of jobs by rule that Snakemake would run."""
-    done = planning(folder, "-n", *arguments, overlays=overlays)
+    done = snakemake(folder, "-n", *arguments, overlays=overlays)
     assert done.returncode == 0, done.stdout + done.stderr
     stats = re.search(r"^Job stats:\n(.*?)\n\n", done.stdout + done.stderr, re.M | re.S)
     if stats is None:
