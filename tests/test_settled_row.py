@@ -7,8 +7,8 @@ from squareloss.small import problems
 from squareloss.small.critical_points import turned
 
 
-@pytest.fixture
-def ended(monkeypatch):
+@pytest.fixture(scope="module")
+def ended():
     """A row of `settled`, its problem and its third start; training is cut short."""
     settle, at_end, seen = problems.settle, problems.at_end, {}
 
@@ -19,11 +19,12 @@ def ended(monkeypatch):
         seen[name] = at_end(seed, replicate, name, 1, **keywords)
         return seen[name]
 
-    monkeypatch.setattr(problems, "settle", shortly)
-    monkeypatch.setattr(problems, "at_end", watched)
-    [row] = problems.settled_rows(3, 0)
-    _, problem, starts, end = seen["settled"]
-    return row, problem, starts, end
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(problems, "settle", shortly)
+        patch.setattr(problems, "at_end", watched)
+        [row] = problems.settled_rows(3, 0)
+        _, problem, starts, end = seen["settled"]
+        yield row, problem, starts, end
 
 
 def moments(problem, v):
