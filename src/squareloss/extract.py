@@ -14,6 +14,7 @@ from squareloss.errors import run_stage
 from squareloss.measure.extraction import extracted
 from squareloss.tables.metrics import METRICS
 from squareloss.train import record
+from squareloss.train.memory import keep_freed_memory
 
 
 def main() -> None:
@@ -29,6 +30,7 @@ def main() -> None:
     trained.refuse_other_snapshots(args.snapshots)
     spec = trained.spec
     torch.set_num_threads(spec.threads)
+    keep_freed_memory()
     rows = extracted(spec, args.snapshots, read_split(args.data), args.delta)
     for table in METRICS:
         table.write(getattr(args, table.name), spec.point, rows[table.name])

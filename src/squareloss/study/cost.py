@@ -30,10 +30,11 @@ STEP_SECONDS = 2e-4  # the least that a step takes on a GPU, however small the n
 START_SECONDS = 60  # of a job: imports, data, recording of the step
 # Bytes of main memory that a job takes whatever its run, as measured in docs/performance.md. On a
 # cluster two Snakemakes start the stage, three in a job array, of 0.18 GB each. The stage itself
-# takes 0.8 GB to train and 0.7 GB to read. With CUDA it is a guess: no memory was measured there.
-TRAINING_BYTES = 1.5e9
+# takes 0.8 to 1.1 GB to train and 0.7 to 1 GB to read: processors differ in what the libraries load.
+# With CUDA it is a guess: no memory was measured there.
+TRAINING_BYTES = 1.7e9
 CUDA_TRAINING_BYTES = 4e9
-READING_BYTES = 1.3e9
+READING_BYTES = 1.6e9
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def training_job(study: Study, point: Point) -> Job:
     work = (samples + evaluated) * flops / study.training_rate
     disk = weights * snapshots(recipe)
     libraries = TRAINING_BYTES if study.device == "cpu" else CUDA_TRAINING_BYTES
+    # The floats that an evaluation passes on, and as many that were freed and are kept.
+    passed = 2 * 4 * BATCH * passed_on(layers) if study.device == "cpu" else 0
     return Job(
         samples=samples,
         seconds=START_SECONDS + max(work, steps * STEP_SECONDS),
@@ -112,7 +115,7 @@ def training_job(study: Study, point: Point) -> Job:
         # Snapshots are kept to the end and written from a copy. Of the weights there are four
         # copies: weights, momentum, gradient, and the state to be written. An image is 1 + 2 x 4
         # bytes, rounded up.
-        memory=libraries + 2 * disk + 4 * weights + 10 * images * channels * SIDE**2,
+        memory=libraries + passed + 2 * disk + 4 * weights + 10 * images * channels * SIDE**2,
     )
 
 
@@ -126,10 +129,11 @@ def reading_job(study: Study, point: Point) -> Job:
     layers, channels = network(study, point), image_channels(dataset)
     work = images * flops_per_sample(layers, channels, SIDE) / 3
     # All the time: images as floats and, for the bounds, as doubles. For a while also the features
-    # of a pass (floats, and doubles twice), or for what a dense layer uses of its inputs a square
-    # matrix of doubles, its eigenvectors and LAPACK's workspace. The larger of the two counts.
+    # of a pass (floats, and doubles twice; and as much that was freed and is kept), or for what a
+    # dense layer uses of its inputs a square matrix of doubles, its eigenvectors and LAPACK's
+    # workspace. The larger of the two counts.
     held = 16 * (point.n_train + dataset.n_test) * channels * SIDE**2
-    features = 20 * BATCH * passed_on(layers)
+    features = 2 * 20 * BATCH * passed_on(layers)
     squares = 4 * 8 * widest_dense(layers, channels) ** 2
     memory = READING_BYTES + held + max(features, squares)
     seconds = START_SECONDS + work / (CORE_RATE * study.threads)

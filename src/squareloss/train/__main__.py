@@ -30,6 +30,7 @@ from squareloss.train.job import (
     train,
     whereabouts,
 )
+from squareloss.train.memory import keep_freed_memory
 
 
 def main() -> None:
@@ -44,6 +45,7 @@ def main() -> None:
     arguments.refuse_overwriting(
         [args.data], [args.checkpoint, args.run, args.snapshots, args.history]
     )
+    keep_freed_memory()
     with checkpoint.only_one(args.checkpoint):
         for path in (args.run, args.snapshots, args.history):
             discard_partial(path)
