@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_claims import claim
+from made_tables import explained, falling
 from recomputed.study import over, trained
 
-from squareloss.claims import select
+from squareloss.claims import section3_course, section4, section6, select
 from squareloss.claims.claim import Claim, UnsuitableError
 from squareloss.claims.verdict import counts, evaluate, judge, moving
 
@@ -35,12 +36,7 @@ def test_a_training_error_of_5_percent_is_not_learnt():
 
 
 def test_a_replicate_without_a_number_is_left_out_and_not_forgotten():
-    rows = ending([0, 0])
-    rows.loc[rows["replicate"] == 1, "nc1"] = math.nan
-    ratio = select.ratio_to_start(rows, "nc1")
-    assert list(ratio.index) == [0, 1]
-    assert ratio.isna().tolist() == [False, True]
-    fits = select.fits(rows, pd.Series({0: 7.0}))
+    fits = select.fits(ending([0, 0]), pd.Series({0: 7.0}))
     assert fits.isna().tolist() == [False, True]
 
 
@@ -72,6 +68,28 @@ def test_equal_values_have_no_trend():
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # SciPy warns of a constant
         assert np.isnan(select.trend(rows.assign(rho=1.0), "n_train", "rho")).all()
+
+
+@pytest.mark.parametrize(("networks", "known"), [(4, False), (5, True)])
+def test_two_regressors_take_five_networks(networks, known):
+    """Of eight, so many fit."""
+    table = explained(0.0)
+    run = table.groupby(["weight_decay", "init_scale"]).ngroup()
+    share = section4.explained(table.assign(train_error=(run >= networks) * 0.1))
+    assert share.notna().all() == known
+    assert not known or share.to_numpy() == pytest.approx(1)
+
+
+def test_a_change_of_rank_takes_both_runs_to_have_learnt():
+    low = ending([0, 0.2, 0]).assign(batch_size=16, **{section6.RANK: 0.1 + 0.2})
+    high = ending([0, 0, 0.2]).assign(batch_size=64, **{section6.RANK: 0.3})
+    change = section6.rank_change(pd.concat([low, high]), "batch_size")
+    assert change.dropna().to_dict() == {0: 0.0}  # not the -6e-17 of the two sums
+
+
+def test_of_several_steps_the_least_rise_counts():
+    rise = section3_course.least_rise_of_mu(falling((0.5, 0.6, 0.9, 0.9)))
+    assert rise.to_numpy() == pytest.approx(0.1)
 
 
 def test_what_the_tests_count():

@@ -26,17 +26,20 @@ def shown():
         claim(-wide, name="no"),
         claim([0.1, -0.1] * 8, name="none", **small),
         claim([3.0, 5.0, 9.0], side="<", threshold=10, test="every", name="all"),
+        claim([4.0, 6.0], test="number", name="only reported"),
     ]
     return judge(claims, {"t": pd.DataFrame()})
 
 
-def test_statements_and_checks_are_apart_and_the_undecided_last(shown):
+def test_each_kind_is_apart_and_the_undecided_last(shown):
     found = report.kinds(shown)
     assert list(found["statements"]["claim"]) == ["yes", "no", "none", "all", "few", "open"]
     assert list(found["checks of the implementation"]["claim"]) == ["broken", "sound"]
+    assert sum(map(len, found.values())) == len(shown)
     assert report.counts(shown) == (
         "6 statements: 2 supported, 1 contradicted, 1 no such effect, 2 not decided. "
-        "2 checks of the implementation: 1 passed, 1 failed."
+        "2 checks of the implementation: 1 passed, 1 failed. "
+        "1 numbers that are reported and not judged: 1 reported."
     )
 
 
@@ -62,7 +65,7 @@ def test_a_readable_row_has_the_numbers_in_their_places(shown):
     assert marks == {
         **{"few": "? not decided", "open": "? not decided", "broken": "✘ failed"},
         **{"sound": "✔ passed", "yes": "✔ supported", "no": "✘ contradicted"},
-        **{"none": "≈ no such effect", "all": "✔ supported"},
+        **{"none": "≈ no such effect", "all": "✔ supported", "only reported": "· reported"},
     }
 
 

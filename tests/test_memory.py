@@ -16,10 +16,10 @@ import resource, torch
 from squareloss.train.memory import keep_freed_memory
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(20):
-        torch.ones(2**24)  # 64 MB, that is 16,384 pages of 4 KiB, and freed
+    for larger in range(5):  # so that each lies at the end of the heap
+        torch.ones(2**24 + larger * 2**20)  # 64 MB and more, that is 16,384 pages, and freed
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-print(faults(), keep_freed_memory(), faults(), faults())  # once until it has what it keeps
+print(faults(), keep_freed_memory(), *(faults() for _ in range(4)))  # of which the last is free
 """
 
 
@@ -29,7 +29,7 @@ def test_what_is_freed_is_taken_again():
         pytest.skip("another C library")
     done = forked.run(["-c", FAULTS])
     assert done.returncode == 0, done.stderr
-    given_back, _, _, kept = done.stdout.split()
+    given_back, *_, kept = done.stdout.split()
     if int(given_back) < 10_000:
         pytest.skip("another allocator, or pages of 2 MB")
     assert int(kept) < 100

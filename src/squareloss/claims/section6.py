@@ -214,5 +214,4 @@ def updates_and_rank(
         for key, rows in hidden.merge(trained, on=[*RUN, "replicate"]).groupby([*RUN, "replicate"])
     }
     by_replicate = pd.Series(correlations, dtype=float).groupby(level=-1).mean()
-    # A mean of 0 may come out as 1e-17, which the sign test would count.
-    return by_replicate.round(12).reindex(runs["replicate"].unique())
+    return by_replicate.reindex(runs["replicate"].unique())

@@ -58,14 +58,6 @@ def learnt(table: pd.DataFrame, values: pd.Series) -> pd.Series:
     return values.where(worst < LEARNT)
 
 
-def ratio_to_start(table: pd.DataFrame, column: str) -> pd.Series:
-    """Of one run: last finite value over the value at epoch 0, by replicate."""
-    finite = table[np.isfinite(table[column])].sort_values("epoch")
-    values = finite.groupby("replicate")[column]
-    missing = table["replicate"].unique()
-    return (values.last() / values.first()).reindex(missing)
-
-
 def of_the_papers_size(table: pd.DataFrame, values: pd.Series) -> pd.Series:
     """`values` by replicate, NaN unless the run has the paper's width, N and norm of images."""
     end = at_end(table, "max_norm") < 1 + 1e-6  # 1 as float32 rounds it

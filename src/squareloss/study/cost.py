@@ -30,7 +30,7 @@ STEP_SECONDS = 2e-4  # the least that a step takes on a GPU, however small the n
 START_SECONDS = 60  # of a job: imports, data, recording of the step
 # Bytes of main memory that a job takes whatever its run, as measured in docs/performance.md. On a
 # cluster two Snakemakes start the stage, three in a job array, of 0.18 GB each. The stage itself
-# takes 0.8 to 1.1 GB to train and 0.7 to 1 GB to read: processors differ in what the libraries load.
+# takes 0.8 to 1.1 GB to train and 0.7 to 1 GB to read: what libraries load differs by processor.
 # With CUDA it is a guess: no memory was measured there.
 TRAINING_BYTES = 1.7e9
 CUDA_TRAINING_BYTES = 4e9
