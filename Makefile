@@ -46,8 +46,9 @@ report: .venv/installed ## one self-contained page with the demo's figures, tabl
 	snakemake --configfile config/demo.yaml --report results/demo/report.html --logger squareloss
 	@printf '%-10s %s\n' Report: "$$PWD/results/demo/report.html"
 
+# One process more than cores: a sixth of their time tests wait, for a browser, Snakemake or an installer.
 test: cores .venv/installed lint ## the whole test suite
-	pytest -rs --numprocesses $(COUNT) --dist worksteal
+	pytest -rs --numprocesses $$(expr $(COUNT) + 1) --dist worksteal
 
 mutants: cores .venv/installed ## single mistakes put into a copy of the code: which do the tests notice? make mutants [ONLY=engine]
 	python tests/mutants/run.py --cores $(CORES) $(if $(ONLY),--only "$(ONLY)")
