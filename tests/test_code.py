@@ -143,7 +143,8 @@ def test_an_empty_field_that_a_later_python_adds_changes_nothing(package, monkey
     before = skeleton(source)
     monkeypatch.setattr(ast.FunctionDef, "_fields", (*ast.FunctionDef._fields, "later"))
     monkeypatch.setattr(ast.FunctionDef, "later", [], raising=False)
-    assert "later=[]" in ast.dump(ast.parse(source))
+    function = next(n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef))
+    assert ("later", []) in ast.iter_fields(function)  # which `ast.dump` of 3.13 leaves out
     assert skeleton(source) == before
 
 
