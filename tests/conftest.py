@@ -125,11 +125,14 @@ SHORTER = {
 def run_tiny_study(folder: Path) -> None:
     """Make a copy of the repository, and run the tiny study in it."""
     copy_repository(folder)
+    found = set()
     for name in ("problems", "critical_points", "large_sample"):
         path = folder / f"src/squareloss/small/{name}.py"
         text = path.read_text(encoding="utf-8")
         for long, short in SHORTER.items():
+            found |= {long} if long in text else set()
             text = text.replace(long, short)
         path.write_text(text, encoding="utf-8")
+    assert found == set(SHORTER)
     done = snakemake(folder)
     assert done.returncode == 0, done.stdout + done.stderr
