@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from test_figures import run, runs, words
 
-from squareloss.figures import figure4, figure9, figure_lowrank, figure_readings_rank, style
+from squareloss.figures import (
+    figure4,
+    figure5,
+    figure9,
+    figure_lowrank,
+    figure_readings_rank,
+    style,
+)
 from squareloss.source import catalog
 
 # What draws courses or ends of replicates, and not bounds, which hold for those that fit alone.
@@ -47,6 +54,22 @@ def test_figure4_does_not_take_what_did_not_fit_for_diverged():
         assert {x for artist in grey for x in artist.get_xdata()} == {0.4}
         [bars] = ax.containers
         assert list(bars[0].get_xdata()) == [0.0]
+
+
+def test_figure5s_means_and_line_are_of_those_that_fit():
+    table = runs(decay=[0.001], init=[0.9, 1.0, 1.3])
+    table.loc[(table["init_scale"] == 1.0) & (table["replicate"] == 2), "train_error"] = 0.3
+    table.loc[table["init_scale"] == 1.3, "train_error"] = 0.3
+    points = figure5.points(table)
+    means = figure5.per_init(points)
+    fitting = points[(points["init_scale"] == 1.0) & (points["replicate"] != 2)]
+    assert list(means.index) == [0.9, 1.0]
+    assert means.loc[1.0].tolist() == pytest.approx(
+        [(1 / fitting["rho"]).mean(), 1 - fitting["test_error"].mean()]
+    )
+    ax = figure5.draw(table).axes[0]
+    squares = [artist for artist in ax.lines if artist.get_marker() == "s"]
+    assert [artist.get_label() for artist in squares] == ["init 0.9", "init 1"]
 
 
 @pytest.mark.parametrize("module", [figure_lowrank, figure_readings_rank])
