@@ -126,9 +126,9 @@ def equilibrium_without_lambda(figure_unit: pd.DataFrame) -> pd.Series:
 @claim(
     "eq7-equilibrium-unit",
     "Section 3.4.1, Eq. 7",
-    "SGD ends at rho = mu / (M + lambda), layer norms 1, where lambda is a tenth of M",
+    "SGD ends near rho = mu / (M + lambda), layer norms 1, where lambda is a tenth of M",
     says="At critical points rho is mu / (M + lambda), not mu / M. That training ends at one is"
-    " assumed (Section 3.1).",
+    " assumed (Section 3.1); SGD with decay reaches none exactly (Section 1).",
     control="rho M / mu - 1: the formula without lambda",
     controlled=equilibrium_without_lambda,
     within=0.01,

@@ -191,7 +191,7 @@ claim_of_settled(
 claim_of_settled(
     "large-start-falls",
     "Section 3.5, large initialization, first sentence",
-    "rho > rho_0 at the start: rho_dot < 0",
+    "rho > rho_0 at the start, taken literally: rho_dot < 0",
     "rho_dot_above",
     "rho_dot at rho = 1.5 rho_0 and random V_k, lambda = 0; rho_0 is 1 / mu at the end of training",
     says=LARGE,

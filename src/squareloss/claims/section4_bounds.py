@@ -136,7 +136,8 @@ def enough(figure6: pd.DataFrame, figure7: pd.DataFrame) -> pd.Series:
     "vacuous-by-an-order",
     "Figure 6, caption",
     "Eq. 16 is an order of magnitude above 1, all layers in rho as Section 1 has it",
-    says='The bounds are vacuous, but "only" by an order of magnitude.',
+    says='The bounds are vacuous, but "only" by an order of magnitude. That they are Eq. 16 is our'
+    " reading: the caption names no equation.",
     no_control="a size, and no effect of a mechanism; bounds above 32 would contradict it,"
     " and so would bounds below 3.2, which are nearly informative",
     within=0.5,

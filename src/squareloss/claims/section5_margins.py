@@ -119,14 +119,15 @@ LEFT = (
 @claim(
     "figure10-single-value-of-each",
     "Section 5.1, after Lemma 6, on Figure 10 left",
-    "lambda > 0, reading (a): the margins of each start concentrate around one value",
+    "lambda > 0: the margins concentrate around a single value, if one for each start is meant",
     says=LEFT,
     control="the same with lambda = 0",
     controlled=lambda figure10: variance_without_decay(figure10),
     test="number",
     because="margins lie around one value wherever the loss is small, and by the caption still"
     " closer without decay. The sentence before is of the samples of one network",
-    earlier="reading (b) alone was judged, and contradicted; then (a) too, and supported",
+    earlier="one value for all starts alone was judged, and contradicted; then this too, and"
+    " supported",
     premise=FITTED,
 )
 def spread_with_decay(figure10: pd.DataFrame) -> pd.Series:
@@ -137,7 +138,7 @@ def spread_with_decay(figure10: pd.DataFrame) -> pd.Series:
 @claim(
     "figure10-single-value-of-all",
     "Section 5.1, after Lemma 6, on Figure 10 left",
-    "lambda > 0, reading (b): the margins of all starts concentrate around the same value",
+    "lambda > 0: the margins concentrate around a single value, if one for all starts is meant",
     says=LEFT,
     control="the same with lambda = 0, Figure 10 right",
     controlled=lambda figure10: range_of_margins(figure10, decay=False),

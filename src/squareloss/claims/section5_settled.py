@@ -52,7 +52,9 @@ claim_of_settled(
     "sd / mean of 1 - rho fbar_n at a critical point",
     says="A network trained to convergence with weight decay and weight normalisation satisfies"
     " rho fbar_n = 1 - epsilon for all training samples, epsilon being the gap. The proof is of the"
-    " least loss, and of networks with 100% accuracy; a critical point need not have the first.",
+    " least loss, and of networks with 100% accuracy. Section 3.1 assumes that training ends at"
+    " global minima, Section 5.1 says 'without any assumption': judged is the lemma's conclusion at"
+    " any critical point.",
     no_control="said of all trained networks: 0 is one epsilon for all, and residuals that have"
     " nothing in common but their size have about 1",
     below=EXACT,
@@ -88,7 +90,8 @@ claim_of_settled(
     "largest sine of the angle between an output and its target, three classes",
     says="A classifier of C classes trained to convergence with weight decay and weight"
     " normalisation has outputs proportional to their targets, for all training samples. The proof"
-    " is of the least loss, and of networks with 100% accuracy; a critical point may have neither.",
+    " is of the least loss, and of networks with 100% accuracy. Section 3.1 assumes that training"
+    " ends at global minima: judged is the lemma's conclusion at any critical point.",
     no_control="said of all trained networks: one whose outputs are not proportional contradicts"
     " it",
     below=EXACT,
