@@ -95,8 +95,8 @@ def driven(page, scratch, script, width=1400, height=900, within=None):
                     if server.told is not None:
                         break
             finally:
-                browser.terminate()
-                browser.wait(timeout=30)
+                browser.kill()  # its profile is thrown away
+                browser.wait()
         lines = [line for line in console.read_text().splitlines() if ":CONSOLE:" in line]
         assert server.told is not None, lines
         return json.loads(server.told), lines

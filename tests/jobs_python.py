@@ -7,6 +7,7 @@ not reach the job: what is about signals needs a Python that is started.
 """
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -61,8 +62,8 @@ def _serve(command: Path) -> None:
         temporary.chmod(0o755)
         temporary.rename(command)
         listening.settimeout(5)
-        parent = os.getppid()
-        while os.getppid() == parent:  # which ends with the tests, however they end
+        tests = multiprocessing.parent_process()
+        while tests.is_alive():  # however they end
             with suppress(TimeoutError):
                 _start(listening)
 
