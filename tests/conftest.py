@@ -129,8 +129,8 @@ def run_tiny_study(folder: Path) -> None:
     for name in ("problems", "critical_points", "large_sample"):
         path = folder / f"src/squareloss/small/{name}.py"
         text = path.read_text(encoding="utf-8")
+        found |= {long for long in SHORTER if long in text}
         for long, short in SHORTER.items():
-            found |= {long} if long in text else set()
             text = text.replace(long, short)
         path.write_text(text, encoding="utf-8")
     assert found == set(SHORTER)

@@ -4,8 +4,8 @@ import hashlib
 
 import numpy as np
 import pytest
+from made_images import data_spec, pool
 from test_config import raw
-from test_data import data_spec, pool
 
 from squareloss.data.prepare import noisy, prepare
 from squareloss.spec import Recipe, stream

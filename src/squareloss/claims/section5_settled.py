@@ -91,7 +91,8 @@ claim_of_settled(
     says="A classifier of C classes trained to convergence with weight decay and weight"
     " normalisation has outputs proportional to their targets, for all training samples. The proof"
     " is of the least loss, and of networks with 100% accuracy. Section 3.1 assumes that training"
-    " ends at global minima: judged is the lemma's conclusion at any critical point.",
+    " ends at global minima: judged is the lemma's conclusion at any critical point, which may"
+    " have neither.",
     no_control="said of all trained networks: one whose outputs are not proportional contradicts"
     " it",
     below=EXACT,
