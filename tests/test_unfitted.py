@@ -67,7 +67,9 @@ def test_figure5s_means_and_line_are_of_those_that_fit():
     assert means.loc[1.0].tolist() == pytest.approx(
         [(1 / fitting["rho"]).mean(), 1 - fitting["test_error"].mean()]
     )
-    ax = figure5.draw(table).axes[0]
+    figure = figure5.draw(table)
+    assert "squares: means of those that fit" in words(figure)
+    ax = figure.axes[0]
     squares = [artist for artist in ax.lines if artist.get_marker() == "s"]
     assert [artist.get_label() for artist in squares] == ["init 0.9", "init 1"]
 

@@ -159,11 +159,12 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     figure.suptitle(r"Does test accuracy fall with $1/\rho$?")
     if axes[0, -1].get_legend_handles_labels()[0]:
         axes[0, -1].legend()
+    unfitted = style.unfitted(table, *VARIES)
+    squares = "means of those that fit" if unfitted else "their means"
     about = (
-        "Dots: single replicates at the last epoch; squares: their means; line: the regression "
+        f"Dots: single replicates at the last epoch; squares: {squares}; line: the regression "
         "over these means, as in the paper."
     )
     note = "Three means leave one degree of freedom: such a p says little." if few else ""
-    lost = style.unfitted(table, *VARIES), style.missing(table, *VARIES)
-    style.foot(figure, made_from, about, note, *lost)
+    style.foot(figure, made_from, about, note, unfitted, style.missing(table, *VARIES))
     return figure
