@@ -22,6 +22,7 @@ TYPICAL_MARGIN = 0.005  # about, Section 5.1
 MARGINS = (LARGEST_MARGIN, TYPICAL_MARGIN)
 SPREAD = 1e-4  # of the margins with weight decay, Figure 10
 VACUOUS = 10  # of Eq. 16: vacuous, but "only" by an order of magnitude, Figure 6
+ALMOST_VACUOUS = 1  # of Eq. 16, where a bound begins to say something: "almost not", Figure 7
 AXIS = r"$\rho$, convolutions alone"
 NOTE = (
     "Convolutions alone: rho without the norms of the dense layers, as in the authors' code, whose "

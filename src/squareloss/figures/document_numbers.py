@@ -15,7 +15,8 @@ What can be asked for, of tables below `results/reference/<study>/`:
   more), or the single value.
 - `runs STUDY/FIGURE COLUMN ...`: a table with a row a run, each cell an `interval`.
 - `hits STUDY/FIGURE`: which of the paper's statements each reading meets, in bold.
-- `printed STUDY/FIGURE RECIPE`: every number that the paper prints, beside ours of a recipe.
+- `printed STUDY RECIPE`: every number that the paper prints, beside ours: of a recipe's runs in
+  `figure_numbers`, and of Figure 7's.
 - `claim STUDY CLAIM`: what was measured of a claim, of `claims/claims.parquet`, with its interval.
 - `middle STUDY CLAIM`: the same without the interval, the median alone.
 - `verdicts STUDY TABLE ...`: a table of the verdicts that rest on these tables of measurements.
@@ -120,12 +121,13 @@ def hits(results: Path, place: str) -> str:
     return f"\n\n{markdown_table(head, [*rows, [f'met, of {len(HITS)}', '', *met]])}\n"
 
 
-def printed(results: Path, place: str, recipe: str) -> str:
-    """The paper's numbers beside those of a recipe's runs."""
-    table = ends(results, place, "rho_convolutions")
+def printed(results: Path, study: str, recipe: str) -> str:
+    """The paper's numbers beside those of a recipe's runs, and of Figure 7's."""
+    table = ends(results, f"{study}/figure_numbers", "rho_convolutions")
     if recipe not in set(table["recipe_name"]):
         raise UserError(f"no recipe {recipe}")
-    return f"\n\n{printed_numbers.printed(table, recipe)}\n"
+    small = ends(results, f"{study}/figure7", "eq16_printed_convolutions")
+    return f"\n\n{printed_numbers.printed(table, small, recipe)}\n"
 
 
 def claims(results: Path, study: str) -> pd.DataFrame:
