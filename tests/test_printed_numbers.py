@@ -19,7 +19,7 @@ def table():
 
 
 @pytest.fixture
-def small():
+def figure7():
     """Figure 7's network from two starts with two numbers of images; the bound is 5 times smaller
     if the convolutions alone are counted."""
     table = runs(init=[0.1, 0.9], n=[1000, 5000]).astype({"n_train": "int64"})
@@ -31,8 +31,8 @@ def cells(text):
     return {(row[0], row[1]): row[2:] for row in rows[2:]}
 
 
-def test_each_number_is_the_median_of_the_start_that_the_paper_names(table, small):
-    found = cells(printed(table, small, "cnn6"))
+def test_each_number_is_the_median_of_the_start_that_the_paper_names(table, figure7):
+    found = cells(printed(table, figure7, "cnn6"))
     last = finals(table, weight_decay=0.001, init_scale=0.9).median(numeric_only=True)
     dense = DENSE[0.9]
     for (name, place), (column, factor, paper) in {
@@ -59,8 +59,8 @@ def test_each_number_is_the_median_of_the_start_that_the_paper_names(table, smal
     assert found["sd without decay", "Figure 10"][1] == number(free)
 
 
-def test_lines_are_through_the_starts_that_there_are(table, small):
-    found = cells(printed(table, small, "cnn6"))
+def test_lines_are_through_the_starts_that_there_are(table, figure7):
+    found = cells(printed(table, figure7, "cnn6"))
     place = "Figure 5, lambda = 0.001, 4 starts (ours: 3)"
     rows = finals(table, weight_decay=0.001).assign(x=lambda t: 1 / t["rho"])
     x, y = rows.groupby("init_scale")[["x", "test_error"]].mean().to_numpy().T
@@ -70,13 +70,13 @@ def test_lines_are_through_the_starts_that_there_are(table, small):
     assert found["p", two] == ["0.92", "n/a", "n/a"]
 
 
-def test_three_layers_are_of_the_most_images_and_say_their_training_error(table, small):
-    rows = finals(small, init_scale=0.9, n_train=5000)
+def test_three_layers_are_of_the_most_images_and_say_their_training_error(table, figure7):
+    rows = finals(figure7, init_scale=0.9, n_train=5000)
     bound = rows["eq16_printed"].median()
     for error in (0, 0.125):
-        small.loc[rows.index, "train_error"] = error
+        figure7.loc[rows.index, "train_error"] = error
         place = f"Figure 7 (ours: training error {error:g})"
-        row = cells(printed(table, small, "cnn6"))["Eq. 16, three layers", place]
+        row = cells(printed(table, figure7, "cnn6"))["Eq. 16, three layers", place]
         assert row == ["almost not vacuous: 1", beside(1, bound), beside(1, bound / 5)]
 
 
@@ -106,10 +106,10 @@ def test_parameters_are_the_weights_the_norms_and_rho():
     assert parameters("cnn3") == 864 + 18_432 + 1_152 + 3 + 1
 
 
-def test_a_recipe_that_is_not_there_is_one_line(tmp_path, table, small):
+def test_a_recipe_that_is_not_there_is_one_line(tmp_path, table, figure7):
     (tmp_path / "one" / "aggregate").mkdir(parents=True)
     table.to_parquet(tmp_path / "one" / "aggregate" / "figure_numbers.parquet")
-    small.to_parquet(tmp_path / "one" / "aggregate" / "figure7.parquet")
+    figure7.to_parquet(tmp_path / "one" / "aggregate" / "figure7.parquet")
     assert "in the order of 500" in answer("printed one cnn6", tmp_path)
     with pytest.raises(UserError, match="no recipe authors"):
         answer("printed one authors", tmp_path)

@@ -126,8 +126,8 @@ def printed(results: Path, study: str, recipe: str) -> str:
     table = ends(results, f"{study}/figure_numbers", "rho_convolutions")
     if recipe not in set(table["recipe_name"]):
         raise UserError(f"no recipe {recipe}")
-    small = ends(results, f"{study}/figure7", "eq16_printed_convolutions")
-    return f"\n\n{printed_numbers.printed(table, small, recipe)}\n"
+    figure7 = ends(results, f"{study}/figure7", "eq16_printed_convolutions")
+    return f"\n\n{printed_numbers.printed(table, figure7, recipe)}\n"
 
 
 def claims(results: Path, study: str) -> pd.DataFrame:

@@ -99,13 +99,13 @@ def measured(table: pd.DataFrame) -> list[list[str]]:
     return [*found, ["sd without decay", "Figure 10", "essentially zero", *spreads]]
 
 
-def three_layers(table: pd.DataFrame) -> list[str]:
+def three_layers(figure7: pd.DataFrame) -> list[str]:
     """Eq. 16 of Figure 7's network, with the most images that there are, and its training error.
 
     The bound assumes that there is none. The paper's figure has a column of training errors, whose
     values are in a picture.
     """
-    last = last_epoch(table)
+    last = last_epoch(figure7)
     rows = last[(last["init_scale"] == START) & (last["n_train"] == last["n_train"].max())]
     middle = rows.median(numeric_only=True)
     found = [middle[name] for name in ("eq16_printed", "eq16_printed_convolutions")]
@@ -140,8 +140,8 @@ def counts() -> list[list[str]]:
     ]
 
 
-def printed(table: pd.DataFrame, small: pd.DataFrame, recipe: str) -> str:
-    """The table in Markdown: the runs of a recipe, and `small`, those of Figure 7."""
+def printed(table: pd.DataFrame, figure7: pd.DataFrame, recipe: str) -> str:
+    """The table in Markdown: the runs of a recipe in `table`, and Figure 7's runs."""
     own = table[table["recipe_name"] == recipe]
-    rows = [*measured(own), three_layers(small), *regressions(own), *counts()]
+    rows = [*measured(own), three_layers(figure7), *regressions(own), *counts()]
     return markdown_table(HEAD, rows)
