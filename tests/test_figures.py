@@ -663,9 +663,8 @@ def test_figure10_shows_the_spread_of_margins_and_not_that_of_replicates():
     assert -6 * deviation < low < -2 * deviation
     assert 2 * deviation < high < 6 * deviation
     assert "replicates: 3" in words(figure)
-    assert "did not fit (training error 0.05 or more): λ = 0.001, init = 0.9: 1 of 4" in words(
-        figure
-    )
+    assert "Left out: replicates that did not fit (training error 0.05 or more): " in words(figure)
+    assert "λ = 0.001, init = 0.9: 1 of 4" in words(figure)
 
 
 def test_mixed_runs_are_refused():

@@ -116,6 +116,6 @@ def draw(table: pd.DataFrame, margins: pd.DataFrame, made_from: str = "") -> Fig
         "alone: rho without the norms of the dense layers, as in the authors' code. The paper "
         "finds an sd of about 1e-4 for lambda = 0.001, and essentially none for lambda = 0."
     )
-    lost = style.unfitted(table, *VARIES), style.missing(table, *VARIES)
-    style.foot(figure, made_from, about, *lost)
+    unfitted = style.unfitted(table, *VARIES, drawn="Left out")
+    style.foot(figure, made_from, about, unfitted, style.missing(table, *VARIES))
     return figure

@@ -312,11 +312,14 @@ def replicates(table: pd.DataFrame, *by: str) -> str:
     return " ".join(filter(None, [text, unfitted(table, *by), missing(table, *by)]))
 
 
-def unfitted(table: pd.DataFrame, *by: str) -> str:
-    """Which runs, named by their columns `by`, have replicates that end unfitted, as a sentence."""
+def unfitted(table: pd.DataFrame, *by: str, drawn: str = "Grey") -> str:
+    """Which runs, named by their columns `by`, have replicates that end unfitted, as a sentence.
+
+    `drawn` says how the figure shows them.
+    """
     last = last_epoch(table)
     lacking = lost(last, last["train_error"] >= LEARNT, *by)
-    about = f"Grey: replicates that did not fit (training error {LEARNT:g} or more)"
+    about = f"{drawn}: replicates that did not fit (training error {LEARNT:g} or more)"
     return f"{about}: {lacking}." if lacking else ""
 
 
