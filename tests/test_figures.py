@@ -335,6 +335,9 @@ def test_figure5_points_line_and_the_papers_numbers(table5):
     left, right = figure.axes
     assert left.get_ylim() == right.get_ylim()
     assert "Three means leave one degree of freedom" not in words(figure)
+    [legend] = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
+    starts = [f"init {init:g}" for init in (0.8, 0.9, 1, 1.2, 1.3, 1.5)]  # of both panels
+    assert [text.get_text() for text in legend.get_texts()] == starts
     three = table5[table5["init_scale"].isin([0.9, 1.0, 1.3])]
     assert "Three means leave one degree of freedom" in words(figure5.draw(three))
 

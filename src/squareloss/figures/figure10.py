@@ -76,6 +76,7 @@ def panel(ax: Axes, margins: pd.DataFrame, run: pd.DataFrame, edges: np.ndarray)
     """One run: histogram over the samples of all replicates, with mean and sd in words."""
     if margins.empty:
         style.nothing(ax, "not run, or no replicate fits")
+        ax.set_yticks([])
         return
     look = {"color": style.BLUE, "histtype": "stepfilled", "alpha": 0.85}
     ax.hist(margins["deviation"], edges.tolist(), **look)
