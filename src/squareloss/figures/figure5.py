@@ -17,11 +17,9 @@ paper's values. "n/a" where fewer than three initialisations have a replicate th
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -40,7 +38,6 @@ LAYERS = "inverse_rho"
 CONVOLUTIONS = "inverse_rho_convolutions"
 # A counting of rho -> the name of our numbers in it, and its axis.
 OURS = {LAYERS: "this study", CONVOLUTIONS: "this study, convolutions alone"}
-STARTS = "init {:g}"
 AXES = {LAYERS: r"$1/\rho$, all layers", CONVOLUTIONS: r"$1/\rho$, convolutions alone"}
 
 
@@ -118,12 +115,12 @@ def panel(
     good = style.fits(case)
     lost = case[~good]
     ax.plot(lost[counting], lost["test_accuracy"], ".", color=style.GREY, ms=5)
-    for init, colour in colours.items():
+    for init, colour in sorted(colours.items()):
         some = case[good & (case["init_scale"] == init)]
         ax.plot(some[counting], some["test_accuracy"], ".", color=colour, alpha=0.6, ms=5)
-        if init in means.index:
-            x, y = means.loc[[init]].to_numpy().T
-            ax.plot(x, y, "s", ms=8, color=colour, mec="white", label=STARTS.format(init))
+        # A start that this lambda lacks is an empty line, so one legend names those of both panels.
+        x, y = means[means.index == init].to_numpy().T
+        ax.plot(x, y, "s", ms=8, color=colour, mec="white", label=f"init {init:g}")
     line = fitted(case, counting)
     if math.isfinite(line.slope):
         ends = pd.Series([means["x"].min(), means["x"].max()])
@@ -138,17 +135,6 @@ def panel(
     ax.margins(0.1)
     if means.empty:
         style.nothing(ax)
-
-
-def legend(row: Sequence[Axes], inits: Sequence[float]) -> None:
-    """The starts of all panels of a row, in the last one: each lambda has starts of its own."""
-    drawn: dict[str, Artist] = {}
-    for ax in row:
-        handles, labels = ax.get_legend_handles_labels()
-        drawn.update(zip(labels, handles, strict=True))
-    labels = [label for label in map(STARTS.format, inits) if label in drawn]
-    if labels:
-        row[-1].legend([drawn[label] for label in labels], labels)
 
 
 def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
@@ -171,7 +157,7 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     for ax in axes[:, 0]:
         ax.set_ylabel("test accuracy (share)")
     figure.suptitle(r"Does test accuracy fall with $1/\rho$?")
-    legend(axes[0], inits)
+    axes[0, -1].legend()
     unfitted = style.unfitted(table, *VARIES)
     squares = "means of those that fit" if unfitted else "their means"
     about = (
