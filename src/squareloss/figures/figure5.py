@@ -142,7 +142,9 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     style.check_sweep(table, *VARIES)
     decays = style.decays(table)
     inits = sorted(table["init_scale"].unique())
-    colours = style.colours(inits)
+    last = last_epoch(table)
+    drawn = set(last.loc[style.fits(last), "init_scale"])
+    colours = {init: colour for init, colour in style.colours(inits).items() if init in drawn}
     rows = counted(table)
     figure = style.canvas(4.1 * len(decays), 3.1 * len(rows) + 0.9)
     axes = figure.subplots(len(rows), len(decays), squeeze=False, sharey=True)
