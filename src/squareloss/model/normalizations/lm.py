@@ -14,7 +14,7 @@ class LagrangeMultiplier(Normalization):
     freezes_norms = True
 
     def gradient(self, gradient: "Tensor", v: "Tensor", radial: "Tensor", scale: "Tensor") -> None:
-        """Subtract 2 nu_k V_k, nu_k of Eq. 4."""
+        """Add 2 nu_k V_k, nu_k of Eq. 4."""
         gradient.addcmul_(v, radial, value=-1)
 
     def retract(self, v: "Tensor", g: "Tensor") -> None:
