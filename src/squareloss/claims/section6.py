@@ -175,7 +175,7 @@ def no_equilibrium(minibatch: pd.DataFrame) -> pd.Series:
 @claim(
     "eq53-bound",
     "Section 6.1, Eq. 53",
-    "||V_k dot|| <= (2 rho / N) sum_n l_n ||d fbar_n / d V_k - fbar_n V_k||, printed with =",
+    "||V_k dot|| <= (2 rho / N) sum_n |l_n| ||d fbar_n / d V_k - fbar_n V_k||, printed with =",
     says="||V_k_dot|| is (2 rho / N) sum_n l_n ||d fbar_n / d V_k - fbar_n V_k||, printed as an"
     " equality.",
     below=1 + 1e-9,

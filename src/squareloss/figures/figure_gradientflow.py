@@ -6,7 +6,7 @@ dρ/dt of weight normalisation with momentum against Eq. 6, for layer norms of 1
 λ_eff and the time scale of frozen norms.
 
 The paper derives that descent follows the flow and that ρ obeys Eq. 6. Here the distance falls with
-the step, with slope 1, and the points lie on the diagonal.
+the step, mostly with slope 1, and the points lie near the diagonal.
 """
 
 import numpy as np

@@ -7,8 +7,7 @@ of every weight, as the authors measured it.
 
 The paper states that λ > 0 gives lower rank, by a constraint that depends on the size of batches;
 later work of its authors that larger rates do, too. With `config/long.yaml` the rank is lower in
-small batches, by a few of 100, and at a large rate, at which not every replicate fits; λ hardly
-moves it.
+small batches, by a few of 100, and at a large rate; λ hardly moves it.
 """
 
 from math import prod

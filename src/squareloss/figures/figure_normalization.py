@@ -6,8 +6,8 @@ quartiles.
 
 The paper models normalisation by a Lagrange multiplier and leaves open why batch normalisation
 leads to better solutions. With `config/long.yaml` batch normalisation fits first and has the
-smallest test error; weight normalisation and the multiplier have one course of errors and ρ, and
-differ in NC1.
+smallest test error; weight normalisation and the multiplier nearly share errors and ρ, and differ
+in NC1.
 """
 
 import pandas as pd

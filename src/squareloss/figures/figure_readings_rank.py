@@ -7,7 +7,7 @@ the median over the replicates that fit, and dots are the single replicates, gre
 
 The paper states that weight decay lowers the rank, by a constraint that depends on the size of the
 batches. With `config/readings.yaml` one reading of five does so by more than a few of 100: the
-first, at the rate at which not every replicate fits.
+first, where one of four replicates does not fit.
 """
 
 import numpy as np

@@ -9,7 +9,7 @@ does. Black, dotted there: what the paper prints. Grey, dotted: what does not fi
 
 The paper prints ρ in the order of 500 (Section 3.5), margins of about 0.005 (Section 5.1) and their
 standard deviation of about 1e-4 with λ (Figure 10), all at its full width and N. With
-`config/paper-one.yaml` the widest network has these orders if the convolutions alone are counted.
+`config/paper-one.yaml` the widest network with λ has these orders, counting convolutions alone.
 An eighth of the width does not fit.
 
 The table: first what the paper prints, then the median over the replicates at the last epoch, and

@@ -1,8 +1,9 @@
 """Section 3.5: starts under one and the same penalty.
 
-Ρ, ρμ (1 where the labels are interpolated) and the errors against the epoch, with every layer's
-norm frozen at 1, so that the penalty on ρ is λ for every start. With the norms of the initial
-weights, as in Figure 3, it is λ divided by the square of their product, and starts differ in it.
+The product norm ρ, ρμ (1 where the labels are interpolated) and the errors against the epoch, with
+every layer's norm frozen at 1, so that the penalty on ρ is λ for every start. With the norms of the
+initial weights, as in Figure 3, it is λ divided by the square of their product, and starts differ
+in it.
 
 The paper states that starts matter less with λ > 0. With `config/long.yaml` two starts whose ρ
 differs by a factor of four end at the same ρ with λ > 0, and stay apart with λ = 0 (dashed). Bands

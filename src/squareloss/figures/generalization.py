@@ -267,5 +267,5 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     )
     conv = "Conv.: rho without the norms of the dense layers, as in the authors' code."
     note = conv if countings.known(table) else ""
-    style.foot(figure, made_from, style.replicates(table, *BY), about, note)
+    style.foot(figure, made_from, style.replicates(table, *BY, drawn="Grey"), about, note)
     return figure

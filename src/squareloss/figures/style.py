@@ -300,16 +300,18 @@ def power(value: float) -> str:
     return rf"${digits}\times10^{{{int(exponent)}}}$"
 
 
-def replicates(table: pd.DataFrame, *by: str) -> str:
+def replicates(table: pd.DataFrame, *by: str, drawn: str = "Grey, in no median") -> str:
     """What is drawn of how many replicates, which are missing and which do not fit, as sentences.
 
-    Of one replicate there are no quartiles, and how many there are is said by `made_from`.
+    Of one replicate there are no quartiles, and how many there are is said by `made_from`. `drawn`
+    says how the figure shows those that do not fit.
     """
     count = table.groupby(RUN)["replicate"].nunique()
     low, high = count.min(), count.max()
     number = f"{low}" if low == high else f"{low} to {high}"
     text = f"Median and quartiles of {number} replicates." if high > 1 else ""
-    return " ".join(filter(None, [text, unfitted(table, *by), missing(table, *by)]))
+    those = [unfitted(table, *by, drawn=drawn if text else "Grey"), missing(table, *by)]
+    return " ".join(filter(None, [text, *those]))
 
 
 def unfitted(table: pd.DataFrame, *by: str, drawn: str = "Grey") -> str:
