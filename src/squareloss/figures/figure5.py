@@ -160,7 +160,8 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
     for ax in axes[:, 0]:
         ax.set_ylabel("test accuracy (share)")
     figure.suptitle(r"Does test accuracy fall with $1/\rho$?")
-    axes[0, -1].legend()
+    if colours:
+        axes[0, -1].legend()
     unfitted = style.unfitted(table, *VARIES)
     squares = "means of those that fit" if unfitted else "their means"
     about = (
