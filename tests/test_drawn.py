@@ -643,7 +643,11 @@ def test_lost_replicates_are_counted_at_the_end_and_by_run():
     table.loc[(table["weight_decay"] == 0) & (table["replicate"] == 1), "train_error"] = 0.05
     told = "(training error 0.05 or more): λ = 0: 1 of 2."
     assert style.unfitted(table, "weight_decay").endswith(told)
-    assert told in style.replicates(table, "weight_decay")
+    assert f"Grey, in no median: replicates that did not fit {told}" in style.replicates(
+        table, "weight_decay"
+    )
+    one = table[table["replicate"] == 1]  # no median of one
+    assert " Grey: " in f" {style.replicates(one, 'weight_decay')}"
     short = run(2).assign(**identity(decay=0.5))
     short = short[short["epoch"] <= 4]
     short.loc[(short["epoch"] == 4) & (short["replicate"] == 2), "rho"] = np.nan

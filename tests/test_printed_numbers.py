@@ -31,7 +31,7 @@ def cells(text):
     return {(row[0], row[1]): row[2:] for row in rows[2:]}
 
 
-def test_each_number_is_the_median_of_the_start_that_the_paper_names(table, figure7):
+def test_each_number_is_the_median_of_the_start_that_figure_8_names(table, figure7):
     found = cells(printed(table, figure7, "cnn6"))
     last = finals(table, weight_decay=0.001, init_scale=0.9).median(numeric_only=True)
     dense = DENSE[0.9]
