@@ -37,7 +37,7 @@ from squareloss.claims import claim as module
 from squareloss.claims import page as claims_page
 from squareloss.claims import report
 from squareloss.claims.document import document
-from squareloss.claims.verdict import half_way
+from squareloss.claims.rows import half_way
 from squareloss.claims.verdict import judge as judge_in
 from squareloss.errors import UserError
 
@@ -119,6 +119,12 @@ def test_a_study_with_other_runs_decides_nothing_and_does_not_fail(name):
     row = judge([CLAIMS[name]], dict.fromkeys(CASES[name][0], only)).loc[0]
     # What needs no comparison and no fit can be said of any run.
     assert row["verdict"] == "not decided" or name.startswith("eq7")
+
+
+def test_a_rho_that_never_falls_falls_for_none_of_the_training():
+    rising = course((1.0, 2.0, 3.0, 3.0), mu=0.1, epochs=(0, 1, 19, 20))
+    row = judge([CLAIMS["rho-falls-briefly"]], {"figure8": rising}).loc[0]
+    assert (row["median"], row["without"]) == (0, 0)
 
 
 def test_what_a_study_lacks_is_no_premise():

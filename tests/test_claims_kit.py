@@ -12,7 +12,9 @@ from recomputed.study import over, trained
 
 from squareloss.claims import section3_course, section4, section6, select
 from squareloss.claims.claim import Claim, UnsuitableError
-from squareloss.claims.verdict import counts, evaluate, judge, moving
+from squareloss.claims.rows import counts
+from squareloss.claims.rule import moving
+from squareloss.claims.verdict import evaluate, judge
 
 
 def row_of(values, **options):

@@ -75,6 +75,8 @@ def refusals(merged):
         ("device", "tpu", ["device", "'auto', 'cpu' or 'cuda'"]),
         ("figures", ["figure11"], ["figures", "figure10", "'figure11' does not exist"]),
         ("recipes.cnn6.network", "resnet", ["recipes.cnn6.network", "cnn3, cnn6, mlp"]),
+        ("recipes.cnn6.width", 1e306, ["recipes.cnn6.width", "1e+306; allowed: up to"]),
+        ("figures", ["figure1"], ["figures", "none of them is drawn from runs"]),
         ("recipes.cnn6.dataset", "svhn", ["recipes.cnn6.dataset", "svhn", "mnist-parity"]),
         ("recipes.cnn6.layer_norms", "two", ["recipes.cnn6.layer_norms", "'initial' or 'unit'"]),
         ("baseline.recipe", "cnn9", ["baseline.recipe", "cnn9", "cnn6-stepped"]),

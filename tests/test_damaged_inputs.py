@@ -447,3 +447,19 @@ def test_a_killed_stage_still_says_so():
     """What is no error, a signal or `sys.exit`, passes as it is."""
     program = "import sys; from squareloss.errors import run_stage; run_stage(lambda: sys.exit(75))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 75
+
+
+def test_an_unforeseen_error_is_one_line_whatever_the_job_was_given():
+    """The JSON of a `--spec` is longer than a file's name can be."""
+    program = "from squareloss.errors import run_stage; run_stage(lambda: 1 / 0)"
+    spec = json.dumps({"point": "x" * 400})
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--spec", spec, __file__],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("squareloss: error: ZeroDivisionError: division by zero; is one of")
+    assert f"damaged? {__file__}; " in line

@@ -269,6 +269,16 @@ def test_figure8s_line_is_one_over_the_last_rho_of_the_replicate_drawn(lost):
     np.testing.assert_allclose(line(right, 1), medians(table, "rho"))
 
 
+def test_figure8_shows_a_run_that_was_trained():
+    """The paper's lambda and the paper's start, but no run has both."""
+    runs = [run(0, decay=0.001, init=1.3), run(0, decay=0.0, init=0.9)]
+    table = pd.concat(runs)
+    kept = figure8.keep(table, table)
+    assert kept[["weight_decay", "init_scale"]].drop_duplicates().to_numpy().tolist() == [
+        [0.001, 1.3]
+    ]
+
+
 def test_figure8_says_where_interpolation_is_off_its_scale():
     closer = figure8.draw(course_of(first=1.0, last=2.0), margins_of(0, 2)).axes[1]
     assert closer.get_legend().get_texts()[-1].get_text() == (
@@ -611,6 +621,18 @@ def test_a_band_reaches_from_quartile_to_quartile_of_those_that_fit():
         assert (artist.get_color(), artist.get_linestyle()) == (style.GREY, ":")
         one = table[table["replicate"] == replicate]["test_error"].dropna()
         np.testing.assert_allclose(artist.get_ydata(), one)
+
+
+def test_a_replicate_that_fits_and_then_diverges_is_in_no_median():
+    """Its last epoch with a number, at which it fits, is not its last."""
+    table = run(0, replicates=5)
+    ends = (table["replicate"] == 4) & (table["epoch"] == EPOCHS)
+    table.loc[table["replicate"] == 4, "rho"] = 1e9
+    table.loc[ends, ["train_error", "rho"]] = np.nan
+    ax = style.canvas(2, 2).subplots()
+    style.curve(ax, table, "rho", color=style.BLUE)
+    np.testing.assert_allclose(line(ax), medians(table[table["replicate"] < 4], "rho"))
+    assert [artist.get_color() for artist in ax.lines[1:]] == [style.GREY]
 
 
 def test_replicates_that_do_not_fit_leave_the_axis_to_the_others():

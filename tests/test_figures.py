@@ -1025,7 +1025,7 @@ def readings_of(**columns):
     no_line = {0.1: 0.1, 0.9: 0.1, 1.0: 0.13, 1.3: 0.1}
     good = {
         "train_error": 0.0,
-        "mu": lambda scale, decay: 0.99 / good["rho"](scale, decay),
+        "train_loss": 0.04**2,
         "rho": lambda scale, decay: 450 * (scale if decay else scale**3),
         "mean_margin": lambda scale, decay: 0.004 if decay else 0.001,
         "margin_sd": lambda scale, decay: 1e-4 if decay else 1e-6,
@@ -1046,15 +1046,10 @@ def readings_of(**columns):
         (None, None, set()),
         ("train_error", lambda scale, decay: 0.001 * (scale == 0.9), {"fits"}),
         ("train_error", lambda scale, decay: 0.06 * (scale == 0.1), {"0.1 trains"}),
-        ("mu", lambda scale, decay: 0.94 / (450 * scale), {"interpolates"}),
+        ("train_loss", lambda scale, decay: 0.06**2, {"interpolates"}),
         ("mean_margin", lambda scale, decay: 0.002 if decay else 0.003, {"smaller without decay"}),
         ("margin_sd", lambda scale, decay: 1e-4 if decay else 2e-5, {"no spread without decay"}),
         ("rho", lambda scale, decay: 450 * scale, {"starts nearer with decay"}),
-        (
-            "rho",  # of which the others are functions
-            lambda scale, decay: 45 * scale if decay else 450 * scale**3,
-            {"interpolates"},
-        ),
         (
             "test_error",
             lambda scale, decay: 19 / (450 * scale if decay else 450 * scale**3),

@@ -93,11 +93,11 @@ def test_what_a_living_process_writes_is_left_alone(tmp_path):
     assert not hidden(tmp_path)
 
 
-def test_what_another_machine_writes_is_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_owner", lambda: "elsewhere")
+@pytest.mark.parametrize("other", ["elsewhere", "here.too"])  # or a name that begins with this one
+def test_what_another_machine_writes_is_left_alone(other, tmp_path, monkeypatch):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    left = tmp_path / "metrics" / files.STAGING / f"elsewhere.{dead.pid}.0123"
+    left = tmp_path / "metrics" / files.STAGING / f"{other}.{dead.pid}.0123"
     left.mkdir(parents=True)
     monkeypatch.setattr(files, "_owner", lambda: "here")
     with whole(tmp_path / PART.format(0)) as temporary:

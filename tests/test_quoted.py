@@ -85,7 +85,7 @@ def test_a_column_a_reading_and_bold_what_it_meets(tmp_path):
     for recipe, decay, init, replicate in np.ndindex(2, 2, 3, 2):
         run = SETTINGS | {"recipe_name": "ab"[recipe], "weight_decay": 1e-3 * decay}
         run |= {"init_scale": (0.9, 1, 1.3)[init], "replicate": replicate, "epoch": 5}
-        ends = {"rho": 450.0 if recipe == 0 else 45.0, "mu": 1 / 450, "mean_margin": 0.0021}
+        ends = {"rho": 450.0, "train_loss": 0.81 * recipe, "mean_margin": 0.0021}
         ends |= {"margin_sd": 1e-4 * decay, "train_error": 0.0, "test_error": 0.1 * init}
         rows.append(run | ends)
     (tmp_path / "small" / "aggregate").mkdir(parents=True)

@@ -66,14 +66,6 @@ def test_nearer_to_zero_is_further_within():
     assert row_of(control, side="within", threshold=0.01, control=values)["beyond"] == 0
 
 
-def test_every_network_needs_a_control_that_fails_somewhere():
-    words = [
-        row_of([1.0, 2.0], test="every", control=control)["verdict"]
-        for control in ([0.5, 3.0], [-0.5, 3.0])
-    ]
-    assert words == ["not decided", "supported"]
-
-
 def test_what_cases_without_a_violation_leave_open():
     """Against the upper end of Clopper and Pearson's one-sided interval."""
     for cases in (1, 13, 192):
@@ -124,6 +116,13 @@ def test_half_and_twice_a_threshold_of_ours():
     assert robust(1.0, given=True, **effect) == "turns at no effect x 1/2 (not decided)"
     nothing = judge([claim([math.nan], threshold=1.0)], T).loc[0]
     assert nothing["robust"] == ""
+
+
+def test_a_verdict_turns_in_the_family_that_it_was_judged_in():
+    """Eight values on one side are p = 1/128 for two tests, and 1 for the whole family."""
+    one = claim(np.linspace(2.5, 2.9, 8), threshold=1.0)
+    row = judge([one], T, tests=2).loc[0]
+    assert (row["verdict"], row["robust"]) == ("supported", "robust")
 
 
 def test_sizes_of_the_family_with_the_same_verdicts():

@@ -4,7 +4,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 
 TRACEBACK = "SQUARELOSS_TRACEBACK"  # set in the environment, it has unforeseen errors say where
 FILES = 6  # of a job, named in a message
@@ -27,7 +26,8 @@ def run_stage(main: Callable[[], None]) -> None:
     except Exception as error:
         if os.environ.get(TRACEBACK):
             traceback.print_exc()
-        given = [word for word in sys.argv[1:] if len(word) < 4096 and Path(word).exists()]
+        # `Path.exists` raises for a word that is too long for a name, as the JSON of a `--spec` is.
+        given = [word for word in sys.argv[1:] if os.path.exists(word)]
         more = f" and {len(given) - FILES} more" if len(given) > FILES else ""
         line = (
             f"{type(error).__name__}: {first_line(error)}; is one of the job's files damaged? "

@@ -103,9 +103,11 @@ def _owner() -> str:
 def _sweep(staging: Path) -> None:
     """Remove what processes of this machine left that have died since."""
     for folder in staging.glob(f"{_owner()}.*.*"):
-        process = folder.name.split(".")[-2]
+        # Another machine's name may begin with this one's and a dot.
+        owner, process, _ = folder.name.rsplit(".", 2)
         if (
-            process.isdigit()
+            owner == _owner()
+            and process.isdigit()
             and not Path("/proc", process).exists()
             and Path("/proc/self").exists()
         ):

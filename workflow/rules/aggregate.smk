@@ -11,7 +11,7 @@ rule aggregate:
     log:
         f"{RESULTS}/logs/aggregate/{{experiment}}.log",
     wildcard_constraints:
-        experiment="|".join(EXPERIMENTS) or "none",
+        experiment="|".join(EXPERIMENTS),
     params:
         code=code("aggregate"),
         recipes=lambda wildcards: sweep.recipes_json(STUDY, wildcards.experiment),

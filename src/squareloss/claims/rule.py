@@ -66,10 +66,7 @@ def control_words(row: Mapping[Hashable, Any]) -> str:
 
 
 def of_cases(claim: Claim, row: Mapping[Hashable, Any], left_out: str) -> tuple[str, str, str]:
-    """Verdict on a check or a statement about every network, which some cases have the premise of.
-
-    What holds in every case, but does so without the paper's mechanism as well, says nothing.
-    """
+    """Verdict on a check or a statement about every network of which some have the premise."""
     measured, holding = row["measured"], row["holding"]
     good, bad = ("passed", "failed") if claim.test == "check" else ("supported", "contradicted")
     if holding < measured:
@@ -77,8 +74,6 @@ def of_cases(claim: Claim, row: Mapping[Hashable, Any], left_out: str) -> tuple[
     words = f"holds in all {measured} cases"
     if claim.test == "check":
         return good, "", f"{words}{left_out}"
-    if claim.controlled is not None and row["control_holding"] == row["pairs"]:
-        return "not decided", "control alike", f"{words}, as it does for the control{left_out}"
     share = f"if they were drawn at random, up to {row['violations_left']:.0%} of others might not"
     return good, "", f"{words}; {share} (95%){left_out}"
 

@@ -109,7 +109,8 @@ def rho_falls(figure8: pd.DataFrame) -> pd.Series:
         stretch = (~falls).cumsum()  # each begins at a row before it that does not fall
         stretches = lengths.where(falls, 0).groupby(stretch).sum()
         rho = rows["rho"].groupby(stretch)
-        return float(stretches[1 - rho.last() / rho.first() >= DRIFT].max() / lengths.sum())
+        long = stretches[1 - rho.last() / rho.first() >= DRIFT]
+        return float(long.max() / lengths.sum()) if len(long) else 0.0
 
     return fits(table, pd.Series({r: longest(rows) for r, rows in table.groupby("replicate")}))
 

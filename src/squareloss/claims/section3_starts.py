@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from squareloss.claims.claim import FITTED, claim
-from squareloss.claims.select import TRAINED, ends, fitted_at_end, learnt, where
+from squareloss.claims.select import LEARNT_WELL, ends, fitted_at_end, learnt, where
 
 
 def apart(table: pd.DataFrame, weight_decay: float, epoch: int) -> pd.Series:
@@ -44,7 +44,7 @@ WEAKER = (
     controlled=lambda figure3: approach_of_starts(figure3, figure3["weight_decay"].min()),
     test="number",
     because=MEETING,
-    premise=TRAINED,
+    premise=LEARNT_WELL,
 )
 def starts_meet(figure3: pd.DataFrame) -> pd.Series:
     """|log ratio of rho| of two starts at the end over that at the start."""
@@ -62,7 +62,7 @@ def starts_meet(figure3: pd.DataFrame) -> pd.Series:
     ),
     test="number",
     because=MEETING,
-    premise=TRAINED,
+    premise=LEARNT_WELL,
 )
 def starts_of_unit_norms_meet(figure_unit: pd.DataFrame) -> pd.Series:
     """|log ratio of rho| of the extreme starts at the end over that at the start."""
@@ -84,7 +84,7 @@ def further_apart_without_decay(table: pd.DataFrame) -> pd.Series:
     control="lambda > 0, which is subtracted",
     above=0,
     because="a difference",
-    premise=TRAINED,
+    premise=LEARNT_WELL,
 )
 def starts_stay_apart(figure3: pd.DataFrame) -> pd.Series:
     """|log ratio of rho| of two starts with lambda = 0 minus that with lambda > 0, at the end."""
@@ -99,7 +99,7 @@ def starts_stay_apart(figure3: pd.DataFrame) -> pd.Series:
     control="lambda > 0, which is subtracted",
     above=0,
     because="a difference",
-    premise=TRAINED,
+    premise=LEARNT_WELL,
 )
 def starts_of_unit_norms_stay_apart(figure_unit: pd.DataFrame) -> pd.Series:
     """|log ratio of rho| of the extreme starts with lambda = 0 minus that with lambda > 0."""

@@ -5,7 +5,7 @@ import pandas as pd
 from squareloss.claims.claim import FITTED, UnsuitableError, claim
 from squareloss.claims.select import (
     LEARNT,
-    TRAINED,
+    LEARNT_WELL,
     ends,
     fitted_at_end,
     learnt,
@@ -20,7 +20,8 @@ def rank_change(table: pd.DataFrame, varied: str, **run: object) -> pd.Series:
     """Mean rank at the largest value of what is varied less that at the smallest."""
     end = last_epoch(where(table, **run))
     if end.empty:
-        raise UnsuitableError(f"runs with {run}")
+        named = ", ".join(f"{name} = {value}" for name, value in run.items())
+        raise UnsuitableError(f"runs with {named or 'weight decay'}")
     # The experiment has several sweeps; the one that varies this alone has the most values of it.
     others = [name for name in ("batch_size", "learning_rate", "weight_decay") if name != varied]
     sizes = end.groupby(others)[varied].nunique()
@@ -60,7 +61,7 @@ def without_decay(figure_lowrank: pd.DataFrame) -> pd.Series:
     controlled=without_decay,
     test="number",
     because=WHICH_WAY,
-    premise=TRAINED,
+    premise=LEARNT_WELL,
 )
 def rank_over_batches(figure_lowrank: pd.DataFrame) -> pd.Series:
     """Rank at tolerance 1e-2, mean over k < L, with lambda > 0: largest batch minus smallest."""
@@ -75,7 +76,7 @@ def rank_over_batches(figure_lowrank: pd.DataFrame) -> pd.Series:
     control="lambda = 0, which is subtracted",
     test="number",
     because=WHICH_WAY,
-    premise=TRAINED,
+    premise=LEARNT_WELL,
 )
 def control(figure_lowrank: pd.DataFrame) -> pd.Series:
     """Change of rank over the batch sizes with lambda > 0 minus that with lambda = 0."""
@@ -89,7 +90,7 @@ def control(figure_lowrank: pd.DataFrame) -> pd.Series:
     says="Nothing. The authors' later work, Galanti et al. 2022, has larger rates lower the rank.",
     test="number",
     because="no statement of the paper",
-    premise=TRAINED,
+    premise=LEARNT_WELL,
 )
 def rank_over_rates(figure_lowrank: pd.DataFrame) -> pd.Series:
     """Rank at tolerance 1e-2, mean over k < L, with lambda > 0: largest rate minus smallest."""
@@ -107,7 +108,7 @@ BIAS = "Training with SGD and weight decay induces a bias towards low-rank weigh
     control="lambda = 0, which is subtracted. What larger batches do `rank-batch` reports",
     below=0,
     because="a difference",
-    premise=TRAINED,
+    premise=LEARNT_WELL,
 )
 def rank_over_decay(figure_lowrank: pd.DataFrame) -> pd.Series:
     """Rank at tolerance 1e-2, mean over k < L: largest lambda minus 0."""
@@ -197,7 +198,7 @@ def speed_ratio(minibatch: pd.DataFrame) -> pd.Series:
     " asymptotically, the rank of V_k.",
     test="number",
     because="which relation is not said: a stable one of either sign reflects the rank",
-    premise=TRAINED,
+    premise=LEARNT_WELL,
 )
 def updates_and_rank(
     figure_lowrank: pd.DataFrame, figure_lowrank_layers: pd.DataFrame

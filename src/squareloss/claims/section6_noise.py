@@ -152,7 +152,10 @@ def spread_without_decay(figure_sgdnoise: pd.DataFrame) -> pd.Series:
 
 
 def comparable_runs(figure_sgdnoise: pd.DataFrame, optimizer: str) -> pd.DataFrame:
-    """The run of an optimiser with weight decay, if the two optimisers differ in nothing else."""
+    """The run of an optimiser with weight decay, of two that differ in none of `SETTINGS` else.
+
+    Gradient descent has more epochs than SGD and no schedule (config.yaml).
+    """
     table = comparable(figure_sgdnoise, "optimizer")
     return run_of(table, optimizer, decay=True)
 

@@ -11,7 +11,7 @@ from squareloss.tables.aggregate import TRAINED as SETTINGS
 from squareloss.tables.runs import RUN, last_epoch
 
 LEARNT = 0.05  # training error below which a network counts as trained
-TRAINED = f"training error below {LEARNT:g}"
+LEARNT_WELL = f"training error below {LEARNT:g}"
 PAPERS_N = 10_000
 
 
@@ -89,9 +89,10 @@ def trend(table: pd.DataFrame, x: str, y: str, over: str = "") -> pd.Series:
 
 
 def comparable(table: pd.DataFrame, varied: str) -> pd.DataFrame:
-    """The table, whose runs differ in the setting `varied` and in no other that was trained with.
+    """The table, whose runs differ in `varied` and in none of `SETTINGS` else.
 
-    Raises `UnsuitableError` naming the setting otherwise.
+    Epochs, schedule and momentum are not in the table, and may differ. Raises `UnsuitableError`
+    naming the setting otherwise.
     """
     for name in SETTINGS:
         if name != varied and table[name].nunique() > 1:

@@ -27,18 +27,15 @@ import pandas as pd
 
 from squareloss.claims import statistics
 from squareloss.claims.claim import Claim, Tables
-from squareloss.claims.rows import SIDES, Measured, counts, half_way, measure, row_of
-from squareloss.claims.rule import ALPHA, FAMILY, decide, fewest, moving, verdict
+from squareloss.claims.rows import SIDES, Measured, measure, row_of
+from squareloss.claims.rule import ALPHA, FAMILY, decide, fewest, verdict
 
 __all__ = [
     "ALPHA",
     "FAMILY",
-    "counts",
     "evaluate",
     "fewest",
-    "half_way",
     "judge",
-    "moving",
     "steady",
 ]
 
@@ -67,7 +64,9 @@ def alone(claim: Claim, row: dict[str, Any], p: statistics.Floats, i: int, tests
     return verdict(claim, cast(Mapping[Hashable, Any], row | corrected), tests)[0]
 
 
-def turns(claims: Sequence[Claim], found: Sequence[Measured], table: pd.DataFrame) -> list[str]:
+def turns(
+    claims: Sequence[Claim], found: Sequence[Measured], table: pd.DataFrame, tests: int
+) -> list[str]:
     """For each claim, whether half or twice a threshold of our own changes the verdict.
 
     "robust" if neither does, else "turns at x 2 (contradicted)" or the like. "" if the paper's
@@ -85,7 +84,7 @@ def turns(claims: Sequence[Claim], found: Sequence[Measured], table: pd.DataFram
                 row = row_of(variant, measured)
                 changed = p.copy()
                 changed.loc[i] = [row[f"p_{side}"] for side in SIDES]
-                after = alone(variant, row, changed.to_numpy(dtype=np.float64), i, FAMILY)
+                after = alone(variant, row, changed.to_numpy(dtype=np.float64), i, tests)
                 if after != before:
                     of = "" if what == "threshold" else f"{what} "
                     turned.append(f"{of}{name} ({after})")
@@ -105,7 +104,7 @@ def judge(claims: list[Claim], tables: Tables, tests: int = FAMILY) -> pd.DataFr
         [row_of(claim, measured) for claim, measured in zip(claims, found, strict=True)]
     )
     table = decide(claims, rows, tests)
-    table["robust"] = turns(claims, found, table)
+    table["robust"] = turns(claims, found, table, tests)
     return table
 
 

@@ -35,7 +35,7 @@ OVERLAP = 1.7  # height of a histogram, in distances between two
 def keep(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the paper's run, or of the first run of `table` if it has not that one."""
     (decay,) = style.choose(table["weight_decay"], [DECAY])
-    (init,) = style.choose(table["init_scale"], [INIT])
+    (init,) = style.choose(table.loc[table["weight_decay"] == decay, "init_scale"], [INIT])
     return frame[(frame["weight_decay"] == decay) & (frame["init_scale"] == init)]
 
 

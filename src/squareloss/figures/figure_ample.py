@@ -3,8 +3,8 @@
 Networks so small, and data so ample, that bounds come below 1: dense ones of one to three layers,
 and one whose patches do not overlap, on two classes of images of 4 x 4 pixels. A panel is a
 network, a row a bound, ordered by its median in all of them; a circle is the median over random
-problems, a bar goes from quartile to quartile, a colour is an N. All networks have no training
-error.
+problems, a bar goes from quartile to quartile, a colour is an N. Networks with a training error are
+left out.
 
 A bound must lie above the measured test error, whose median each panel's title gives; right of the
 dotted line it says nothing. All bounds fall as 1/√N, but for the ramp loss on the training set that

@@ -33,5 +33,5 @@ def draw(table: pd.DataFrame, made_from: str = "") -> Figure:
         panels=(*courses.ERRORS, courses.RHO, courses.NC1),
         curves=courses.Curves(VARIES, NAMES.__getitem__),
         title="Which normalisation fits first and generalises best?",
-        note="rho of batch norm is that of the last layer alone.",
+        note="rho of batch norm is the norm of the last layer times |rho_top|.",
     )

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from squareloss.figures import style
-from squareloss.figures.reading_statements import HITS, SCALE, Reading, gap, readings
+from squareloss.figures.reading_statements import HITS, SCALE, Reading, readings, residual
 from squareloss.figures.style import Tabulation
 
 VARIES = ("recipe_name", "weight_decay", "learning_rate", "init_scale")
@@ -33,7 +33,7 @@ class Measure(NamedTuple):
 
 MEASURES = {
     "train_error": Measure("training error\n(share)", lambda t: t["train_error"], False),
-    "gap": Measure("$|1 - \\rho\\mu|$:\n0 interpolates", gap),
+    "residual": Measure("rms of $f(x_n) - y_n$:\n0 interpolates", residual),
     "mean_margin": Measure("mean margin", lambda t: t["mean_margin"]),
     "margin_sd": Measure("sd of the margins", lambda t: t["margin_sd"]),
     "rho": Measure("$\\rho$", lambda t: t["rho"]),
@@ -55,7 +55,7 @@ def panel(ax: Axes, found: list[Reading], measure: Measure) -> None:
             ax.plot(shown, [y] * len(shown), "o", ms=5, mfc="none", color=colour)
     low, high = ax.get_xlim()
     if measure.log and high < 100 * low:  # too few powers of ten to read a value by
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 20 * low else (1, 3)))
         ax.xaxis.set_major_formatter(_short)
     elif not measure.log:
         ax.set_xlim(left=max(low, -0.02))  # a share is not below 0

@@ -232,13 +232,14 @@ def curve(ax: Axes, table: pd.DataFrame, column: str, **line: Any) -> None:
     Fewer than `FEW` replicates are thin lines in place of the band. A replicate that does not fit
     is dotted and grey, and leaves the axis to the others.
     """
-    table = table[np.isfinite(table[column])]
+    good = fits(table) if "train_error" in table else pd.Series(True, table.index)
+    finite = np.isfinite(table[column])
+    table, good = table[finite], good[finite]
     if table.empty:
         nothing(ax)
         return
     if ax.get_yscale() == "log":
         table = table.assign(**{column: table[column].where(table[column] > 0, 0.0)})
-    good = fits(table) if "train_error" in table else pd.Series(True, table.index)
     stats = quartiles(table[good], "epoch", column)
     if not stats.empty:
         (drawn,) = ax.plot(stats.index, stats["median"], **line)

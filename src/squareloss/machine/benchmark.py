@@ -252,7 +252,7 @@ def cases(device: torch.device) -> list[Case]:
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Medians by case, with the ratios b/a and b's share of c, repetition by repetition."""
+    """Medians by case. Ratios are the engine's rates over the others', repetition by repetition."""
     rates = rows.pivot_table(
         index=["case", "repeat"], columns="what", values="samples_per_second", sort=False
     )

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from squareloss.arguments import count, parser
 from squareloss.data.split import Split
-from squareloss.errors import UserError, run_stage
+from squareloss.errors import UserError, first_line, run_stage, say
 from squareloss.files import whole
 from squareloss.machine.benchmark import SIDE, Case, product_rate, spec_of, synthetic
 from squareloss.machine.candidates import (
@@ -48,7 +48,7 @@ from squareloss.machine.candidates import (
 )
 from squareloss.model.architecture import build, flops_per_sample
 from squareloss.spec import RunSpec
-from squareloss.train.device import choose_device, first_line, say
+from squareloss.train.device import choose_device
 from squareloss.train.processor import described
 
 CHECKED = 3  # steps after which bits and errors are compared

@@ -31,8 +31,9 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
 def arc_rows(
     weight_decay: float, first: Network, second: Network, labels: Tensor, x: Tensor
 ) -> list[dict[str, Any]]:
-    """Rows of the landscape table, without `replicate` and `epoch`.
+    """Rows of the landscape table, without `replicate`, `other` and `epoch`.
 
+    `labels` (N,) int64 and images `x` (N, channels, side, side): mu and M are those of Eq. 6.
     The angle of a position is that between the stacked (V_1, ..., V_L), each layer counting alike.
     """
     ends = first.directions(), second.directions()

@@ -16,12 +16,11 @@ import pyarrow.parquet as pq
 
 from squareloss.errors import UserError
 from squareloss.files import whole
-from squareloss.measure.convolutions import counted
+from squareloss.measure.convolutions import KEYS, counted
 from squareloss.tables.aggregate import AGGREGATE, AVERAGED, INPUT_COLUMNS, TRAINED
 from squareloss.tables.runs import RUN
-from squareloss.tables.schema import IDENTITY, Table
+from squareloss.tables.schema import Table
 
-KEYS = [column.name for column in IDENTITY]
 INPUTS = [column.name for column in INPUT_COLUMNS]
 
 

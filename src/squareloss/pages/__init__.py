@@ -1,1 +1,1 @@
-"""What is read in a browser or on paper: the explorer, a study's page, numbers in documents."""
+"""What is read in a browser: the explorer, a study's page, and its Croissant description."""

@@ -90,8 +90,8 @@ def integrate(problem: Problem, rho: float, v: Tensor, times: Array) -> Array:
 
     Bogacki-Shampine 2(3), relative tolerance 1e-5. The flow slides along kinks of the ReLU, where
     the velocity jumps: there a higher order only shortens the steps, and a tenth of the tolerance
-    takes several times as long. With 1e-4 the flow's own error shows at the smallest steps of
-    `small.py`. The flow keeps the norms, so nothing is retracted.
+    takes several times as long. With 1e-4 the flow's own error shows at the smallest of
+    `problems.STEPS`. The flow keeps the norms, so nothing is retracted.
     """
 
     def velocity(_: float, state: Array) -> Array:

@@ -98,12 +98,12 @@ def _check_recipes(study: Study) -> None:
         check_choice(f"recipes.{name}.dataset", recipe.dataset, list(study.datasets))
         check_choice(f"recipes.{name}.network", recipe.network, networks)
         check_choice(f"recipes.{name}.normalization", recipe.normalization, normalization.names())
-        shapes = weight_shapes(recipe.layers(2), CHANNELS, SIDE)
-        parameters = sum(math.prod(shape) for shape in shapes)
         if recipe.width > MOST_WIDTH:
             raise UserError(
                 f"config: recipes.{name}.width: {recipe.width:g}; allowed: up to {MOST_WIDTH:g}"
             )
+        shapes = weight_shapes(recipe.layers(2), CHANNELS, SIDE)
+        parameters = sum(math.prod(shape) for shape in shapes)
         if parameters > MOST_PARAMETERS:
             raise UserError(
                 f"config: recipes.{name}.width: {recipe.width:g} makes {parameters:.2g} "
@@ -120,6 +120,8 @@ def _check_experiments(study: Study) -> None:
                 f"config: figures: {figure} has no experiment; say what it is to run in "
                 f"experiments.{figure}.sweeps"
             )
+    if not any(known[figure].needs_runs for figure in study.figures):
+        raise UserError("config: figures: none of them is drawn from runs; add one that is")
     drawn = [name for name, about in known.items() if about.needs_runs]
     for name, experiment in study.experiments.items():
         check_choice("experiments", name, drawn)

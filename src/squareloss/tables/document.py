@@ -33,7 +33,7 @@ meaning and equation as metadata (`pyarrow.parquet.read_schema(path).field("rho"
 - **NaN** is an undefined value, or a run that diverged. Integers and booleans have no NaN: ranks
   are 0 then, and `applies` is false.
 - mu, M and the margins are those of the training images, with the labels trained on.
-- With batch norm `rho` is the last layer's norm alone.
+- With batch norm `rho` is the last layer's norm times |rho_top|.
 - `lambda_eff` is lambda as it acts on rho^2. With `weight_decay_on: weights` lambda acts on every
   weight, and `lambda_eff` is what it would be on `rho_top`.
 - With `init_scale_on: rho_top` or `layer_norms: unit` the scale multiplies `rho_top` alone.

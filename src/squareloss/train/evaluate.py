@@ -47,7 +47,8 @@ def error(f: Tensor, labels: Tensor) -> float:
 def margins(f_v: Tensor, labels: Tensor) -> Tensor:
     """Margin of each sample (N,): <f_V(x), e~_y> (C - 1) / C.
 
-    For C = 2 this is (f_y - f_other) / 2, the paper's y f_V(x). At interpolation it is 1 / rho.
+    For C = 2 this is (f_y - f_other) / 2, the paper's y f_V(x). At interpolation of centred targets
+    it is 1 / rho, of one-hot ones (C - 1) / (C rho).
     """
     classes = f_v.shape[1]
     e = targets(labels, classes).to(f_v.dtype)
