@@ -981,7 +981,7 @@ def test_readings_stand_beside_the_papers_statements():
     measures = [name for name in figure_readings.MEASURES if name != "train_error"]
     assert "0 in all of them: training error (share)" in words(figure)
     for ax, name in zip(figure.axes, measures, strict=False):
-        values = (start["rho"] * start["mu"] - 1).abs() if name == "gap" else start[name]
+        values = np.sqrt(start["train_loss"]) if name == "residual" else start[name]
         np.testing.assert_allclose(ax.lines[0].get_xdata(), values)
     end = finals(table, recipe_name="a", weight_decay=0.0)
     end = end.assign(inverse=1 / end["rho"]).groupby("init_scale")[["inverse", "test_error"]].mean()

@@ -33,7 +33,7 @@ def arc_rows(
 ) -> list[dict[str, Any]]:
     """Rows of the landscape table, without `replicate`, `other` and `epoch`.
 
-    `labels` (N,) int64 and images `x` (N, channels, side, side): mu and M are those of Eq. 6.
+    `labels` (N,) int64 and images `x` (N, channels, side, side).
     The angle of a position is that between the stacked (V_1, ..., V_L), each layer counting alike.
     """
     ends = first.directions(), second.directions()
