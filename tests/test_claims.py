@@ -127,6 +127,15 @@ def test_a_rho_that_never_falls_falls_for_none_of_the_training():
     assert (row["median"], row["without"]) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("decay", "lacking"), [(0.0, "runs with weight decay"), (1e-3, "runs with weight_decay = 0")]
+)
+def test_runs_that_are_lacking_are_named(decay, lacking):
+    table = ranks(3, 0, 0, 0)
+    row = judge([CLAIMS["rank-batch"]], {"figure_lowrank": table[table["weight_decay"] == decay]})
+    assert row.loc[0, "lacking"] == lacking
+
+
 def test_what_a_study_lacks_is_no_premise():
     """Two values of N, all fitted: three values are missing, and not the fit."""
     table = with_bounds(9.0, 1)

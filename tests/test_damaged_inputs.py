@@ -252,6 +252,14 @@ def test_a_figure_refuses_margins(study, monkeypatch, how):
     assert not (study / "figures").exists()
 
 
+def test_a_table_of_another_run_is_refused_by_its_relative_path_too(study, monkeypatch):
+    """From within its folder the path has no `metrics` before it to tell a part by."""
+    PARTS["another run"](part(study, "margins"))
+    monkeypatch.chdir(study)
+    with pytest.raises(UserError, match="of another run than its path says"):
+        read([f"metrics/margins/{FIRST}.parquet"], MARGINS)
+
+
 # What training left
 
 
