@@ -9,8 +9,8 @@ The paper has no such figure. It trains one network in one way, and this one sho
 network, normalisation, loss or optimiser changes in what the paper states.
 
 ρ and margins are comparable where the same norms are counted: with batch norm ρ is the norm of the
-last layer times |ρ_top|. The table: the median over the replicates at the last epoch, and their
-range.
+last layer times the size of ρ_top. The table: the median over the replicates at the last epoch, and
+their range.
 """
 
 from typing import Any
