@@ -7,10 +7,15 @@ import pandas as pd
 import pytest
 import safetensors.torch
 import torch
+from small_clone import RUNS, TINY, write_table
 
 from squareloss import landscape
 from squareloss.data.split import write_split
+from squareloss.errors import UserError
 from squareloss.measure.arc import slerp
+from squareloss.share.archive import jobs
+from squareloss.tables.landscape import LANDSCAPE
+from squareloss.tables.parts import read
 from squareloss.train import snapshots
 from squareloss.train.job import prepare
 
@@ -78,3 +83,12 @@ def test_without_an_end_there_is_no_arc(drawn, missing, capsys):
     assert "a replicate diverged: there is no arc" in capsys.readouterr().err
     assert (row["replicate"], row["other"], row["epoch"]) == (4, 2, 3)
     assert all(math.isnan(row[name]) for name in ("angle", "mu", "M", "rho_trained", "lambda_eff"))
+
+
+def test_an_arc_of_another_run_is_refused(tmp_path):
+    first, second = RUNS
+    path = write_table(tmp_path, first, LANDSCAPE, jobs(TINY)[first])
+    assert len(read([path], LANDSCAPE))
+    write_table(tmp_path, first, LANDSCAPE, jobs(TINY)[second])
+    with pytest.raises(UserError, match="of another run than its path says: init_scale"):
+        read([path], LANDSCAPE)

@@ -11,6 +11,7 @@ import pytest
 
 from squareloss.source import code as subject
 from squareloss.source.code import code, digest_here, files, skeleton
+from squareloss.spec import Recipe
 
 MODULES = {
     "__init__": "VERSION = 1\n",
@@ -175,3 +176,10 @@ def test_code_of_before_that_gives_the_same_results_keeps_its_name():
         stage = re.match(r"code of ([\w.]+)", today)[1]
         assert stage in asked | {"data.prepare"}
         assert re.fullmatch(r"code of [\w., ]+: [0-9a-f]{8}", earlier)
+
+
+def test_the_code_of_a_run_is_also_that_of_its_network_and_normalisation():
+    recipe = Recipe(dataset="d", network="cnn3", normalization="lm", epochs=1)
+    for stage in ("train", "extract", "landscape"):
+        more = {*files(stage, *recipe.modules())} - {*files(stage)}
+        assert {path.name for path in more} == {"cnn3.py", "lm.py"}

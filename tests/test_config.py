@@ -75,6 +75,24 @@ def refusals(merged):
         ("device", "tpu", ["device", "'auto', 'cpu' or 'cuda'"]),
         ("figures", ["figure11"], ["figures", "figure10", "'figure11' does not exist"]),
         ("recipes.cnn6.network", "resnet", ["recipes.cnn6.network", "cnn3, cnn6, mlp"]),
+        ("recipes.cnn6.normalization", "batchnorm", ["cnn6.normalization", "bn, lm, none, wn"]),
+        ("recipes.bn.optimizer", "gd", ["recipes.bn:", "`optimizer: gd` sums"]),
+        (
+            "experiments.figure_normalization.sweeps",
+            [{"recipe": "bn", "batch_size": 1}],
+            ["sweeps[0].batch_size: 1 leaves one image"],
+        ),
+        (
+            "experiments.figure_normalization.sweeps",
+            [{"recipe": "bn", "n_train": 400, "batch_size": 57}],
+            ["57 leaves one image in the last batch of N = 400"],
+        ),
+        (
+            "recipes.cnn6.schedule",
+            {"name": "constant", "milestones": [0.5]},
+            ["recipes.cnn6.schedule", "milestones"],
+        ),
+        ("datasets.mnist-parity.classes", [[], [1]], ["classes", "at least two"]),
         ("recipes.cnn6.width", 1e306, ["recipes.cnn6.width", "1e+306; allowed: up to"]),
         ("figures", ["figure1"], ["figures", "none of them is drawn from runs"]),
         ("recipes.cnn6.dataset", "svhn", ["recipes.cnn6.dataset", "svhn", "mnist-parity"]),
@@ -128,6 +146,18 @@ def test_a_mistake_is_one_line_that_names_the_key(key, value, wanted):
     assert "\n" not in message
     for word in wanted:
         assert word in message
+
+
+def test_a_figure_that_is_not_wanted_may_have_any_experiment():
+    for name, one in (("figure2", {"label_noise": 0.2}), ("figure3", {"n_train": [100, 200]})):
+        config = changed(f"experiments.{name}.sweeps", [one])
+        assert refusals(config)
+        assert not refusals(config | {"figures": ["figure9"]})
+
+
+def test_a_message_counts_the_mistakes_that_it_leaves_out():
+    [message] = refusals(changed("sea", 1, changed("sed", 1)))
+    assert message.endswith("(and 1 more)")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from squareloss.figures import (
     generalization,
     style,
 )
+from squareloss.pages.explorer import PAPER
 
 DENSE = {0.9: 12.0, 1.0: 15.0, 1.3: 25.0}
 
@@ -300,3 +301,14 @@ def test_sizes_have_the_convolutions_panels_where_the_paper_stands():
 )
 def test_the_order_of_a_number_is_half_a_power_of_ten_either_way(value, inside):
     assert countings.in_order_of(500, value) is inside
+
+
+def test_the_papers_values_in_the_explorer_are_those_of_the_figures():
+    paper = PAPER
+    assert paper["rho"] == [countings.RHO]
+    assert paper["inverse_rho"] == [1 / countings.RHO]
+    assert tuple(paper["mean_margin"]) == countings.MARGINS
+    assert paper["margin_sd"] == [countings.SPREAD]
+    both = {"rho": "rho", "inverse_rho": "inverse_rho", "mean_margin": "mean_difference"}
+    for ours, authors in (both | {"margin_sd": "difference_sd"}).items():
+        assert paper[f"{authors}_convolutions"] == paper[ours]

@@ -1,5 +1,6 @@
 """The choice of images, label noise, and the file that training reads."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -65,6 +66,34 @@ def test_choice_is_balanced_disjoint_and_nested(
     np.testing.assert_array_equal(large_test, small_test)
     if not own_test_set:
         assert not set(large_train.tolist()) & set(large_test.tolist())
+
+
+def drawn_by_hand(name: str) -> np.random.Generator:
+    """The generator of a stream, from its documented name."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def test_a_seed_draws_the_same_images_and_noise_for_ever() -> None:
+    """Published results are of seed 2022: other names of streams would be other data."""
+    images = pool(4, 30, test=10)
+    spec = data_spec(seed=2022, label_noise=0.5)
+    train, test = choose(spec, images)
+    for k, label in enumerate((1, 2)):
+        for found, labels, part in (
+            (train, images.train_labels, "train"),
+            (test, images.test_labels, "test"),
+        ):
+            draw = drawn_by_hand(f"2022/0/images/mnist5k/{part}/{label}")
+            expected = draw.permutation(np.flatnonzero(labels == label))
+            np.testing.assert_array_equal(found[k::2], expected[: len(found) // 2])
+    clean = np.arange(40) % 2
+    for replicate in (0, 1):
+        draw = drawn_by_hand(f"2022/{replicate}/label_noise/mnist5k/permute/40")
+        chosen = draw.permutation(40)[:20]
+        expected = clean.copy()
+        expected[chosen] = clean[draw.permutation(chosen)]
+        np.testing.assert_array_equal(noisy(spec, clean, replicate), expected)
 
 
 def test_split_holds_the_images_it_names_and_merged_labels() -> None:

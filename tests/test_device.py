@@ -268,3 +268,15 @@ def test_a_gpu_without_room_leaves_the_metrics_to_the_cpu(monkeypatch, make_spec
     assert extract.extracted(make_spec(device="auto"), "", None, 0.05) == {"margins": []}
     assert asked == ["a GPU", "the CPU"]
     assert "going on on the CPU (CUDA out of memory" in capsys.readouterr().err
+
+
+def test_measuring_takes_the_device_of_the_config(monkeypatch, make_spec):
+    """`cuda` becomes `auto`: what a GPU trained may be measured without one."""
+    asked = []
+    monkeypatch.setattr(
+        extract, "choose_device", lambda name: asked.append(name) or torch.device("cpu")
+    )
+    monkeypatch.setattr(extract, "extract_block", lambda *_: {})
+    for name in ("cpu", "auto", "cuda"):
+        extract.extracted(make_spec(device=name), "", None, 0.05)
+    assert asked == ["cpu", "auto", "auto"]

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 from browser import CHROMIUM, driven
 
-from squareloss.figures import countings
 from squareloss.pages import explorer
 from squareloss.tables.aggregate import AGGREGATE
 from squareloss.tables.runs import RUN, last_epoch, read_runs
@@ -236,14 +235,3 @@ def test_within_a_report_the_charts_are_seen(page, tmp_path):
     assert len(views) == 2
     check_seen(views, 1200)
     assert all(chart["panels"] for view in views for chart in view["charts"])
-
-
-def test_the_papers_values_are_those_of_the_figures():
-    paper = explorer.PAPER
-    assert paper["rho"] == [countings.RHO]
-    assert paper["inverse_rho"] == [1 / countings.RHO]
-    assert tuple(paper["mean_margin"]) == countings.MARGINS
-    assert paper["margin_sd"] == [countings.SPREAD]
-    both = {"rho": "rho", "inverse_rho": "inverse_rho", "mean_margin": "mean_difference"}
-    for ours, authors in (both | {"margin_sd": "difference_sd"}).items():
-        assert paper[f"{authors}_convolutions"] == paper[ours]

@@ -77,6 +77,35 @@ def test_exact_simplex_has_collapsed(classes):
     assert result == pytest.approx(dict.fromkeys(result, 0.0), abs=1e-10)
 
 
+def test_means_on_a_line():
+    """Sigma_B of three classes has rank 1: what its pseudoinverse leaves out is rounding."""
+    rng, labels = np.random.default_rng(0), np.arange(60) % 3
+    h = rng.normal(size=(60, 5))
+    h -= np.stack([h[labels == c].mean(0) for c in range(3)])[labels]
+    h += np.outer(labels, [0.1, 0.2, 0.3, 0.4, 0.5]) + 3
+    w = rng.normal(size=(3, 5))
+    found = collapse_of(h, w, labels, (h @ w.T).argmax(1))
+    means = np.stack([h[labels == c].mean(0) for c in range(3)])
+    apart = means - means.mean(0)
+    sigma_b = apart.T @ apart / 3
+    assert np.linalg.matrix_rank(sigma_b, tol=1e-10) == 1
+    sigma_w = np.mean([np.cov(h[labels == c].T, bias=True) for c in range(3)], axis=0)
+    inverse = np.linalg.pinv(sigma_b, rcond=1e-10, hermitian=True)
+    assert found["nc1"] == pytest.approx(np.trace(sigma_w @ inverse), rel=1e-6)
+    q = np.linalg.svd(means)[2][:2]  # they span a plane
+    share = ((w @ q.T) ** 2).sum() / (w**2).sum()
+    assert found["classifier_in_means"] == pytest.approx(share)
+
+
+def test_two_of_three_means_coincide():
+    """No distance to divide the variance by: CDNV is not defined."""
+    h = np.array([[1.0, 0], [3, 0], [1, 0], [3, 0], [0, 1], [0, 3]])
+    w = np.eye(3, 2)
+    found = collapse_of(h, w, [0, 0, 1, 1, 2, 2], (h @ w.T).argmax(1))
+    assert math.isnan(found["cdnv"])
+    assert found["nc1_trace"] > 0
+
+
 def test_collapse_has_the_columns_of_its_table():
     h, w, labels = random_features(np.random.default_rng(0), 20, 5, 3)
     assert list(collapse_of(h, w, labels)) == [column.name for column in COLLAPSE.columns]

@@ -1,12 +1,16 @@
 """Image sources: Parquet files, MNIST, CIFAR-10."""
 
+import functools
 import hashlib
 import io
 import os
 import pickle
 import struct
+import tarfile
+import threading
 import warnings
 import zlib
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_images import assert_one_line, data_spec, run_main
 from PIL import Image
+from torchvision.datasets import CIFAR10
 
 from squareloss.data.images import Images
 from squareloss.data.prepare import prepare
@@ -353,6 +358,26 @@ def fake_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     monkeypatch.setattr(CIFAR10, "test_list", lists[1])
     monkeypatch.setattr(CIFAR10, "meta", meta)
     return pixels.reshape(12, 3, 32, 32)
+
+
+def test_cifar10_is_downloaded_once(
+    fake_cifar10: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a server here, whose archive has the checksum that is asked for."""
+    packed, root = tmp_path / "cifar-10-python.tar.gz", tmp_path / "root"
+    with tarfile.open(packed, "w:gz") as tar:
+        tar.add(tmp_path / cifar10.FILES, cifar10.FILES)
+    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(packed.read_bytes()).hexdigest())
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/{packed.name}"
+        monkeypatch.setattr(CIFAR10, "url", address)
+        images = cifar10.load(str(root))
+        server.shutdown()
+    np.testing.assert_array_equal(images.train_images, fake_cifar10[:8])
+    again = cifar10.load(str(root))  # the server is gone
+    np.testing.assert_array_equal(again.test_images, fake_cifar10[8:])
 
 
 def test_cifar10_reads_channels_first(fake_cifar10: np.ndarray, tmp_path: Path) -> None:

@@ -131,14 +131,6 @@ def test_frozen_norms_are_a_smaller_lambda_and_a_faster_time():
     assert rho_equilibrium(net.mu, net.M, lam / G**2) == pytest.approx(G * best.x, rel=1e-6)
 
 
-@given(
-    mu=st.floats(-1, 1), excess=st.floats(0, 1), lam=st.floats(1e-6, 1), classes=st.integers(2, 9)
-)
-def test_gap_lies_between_0_and_1(mu, excess, lam, classes):
-    M = (classes - 1) * mu**2 + excess  # as Cauchy-Schwarz allows
-    assert 0 < interpolation_gap(mu, M, lam, classes) <= 1
-
-
 def test_formulas_take_arrays():
     mu, M = np.array([0.1, 0.2]), np.array([0.02, 0.1])
     expected = [rho_equilibrium(0.1, 0.02, 1e-3), rho_equilibrium(0.2, 0.1, 1e-3)]

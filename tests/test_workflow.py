@@ -104,7 +104,11 @@ def test_one_more_block_trains_that_block_only(study):
     assert done.returncode == 0, done.stdout + done.stderr
     after = digests(study)
     assert {path: after[path] for path in before} == before
-    assert {path.parts[-2:][0] for path in after if "block=1" in str(path)} >= {"block=1"}
+    for table in ("history", "margins", "collapse", "layers", "bounds"):
+        paths = list((study / "results/tiny/metrics" / table).rglob("block=1.parquet"))
+        new = pd.read_parquet(paths, partitioning=None)
+        assert {*new["replicate"]} == {2, 3}
+        assert {*new["init_scale"]} == {0.9, 1.3}
 
 
 OWN = """
@@ -184,6 +188,16 @@ def test_editing_a_metric_extracts_again_and_does_not_train(study):
     assert jobs["extract"] == 2
     made = {"extract", "small", "aggregate", "figure3", "figure5", *PAGES}
     assert set(jobs) == made
+
+
+def test_editing_the_source_that_is_used_prepares_again(study):
+    edit(study / "src/squareloss/data/sources/mnist5k.py")
+    assert planned(study)["prepare_split"] == 1
+
+
+def test_editing_a_section_of_claims_judges_again_and_redraws_nothing(study):
+    edit(study / "src/squareloss/claims/section7.py")
+    assert set(planned(study)) == {"claims", "about"}
 
 
 def test_editing_the_training_loop_trains_again(study):
