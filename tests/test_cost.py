@@ -39,6 +39,11 @@ def test_figures_alone_cost_what_their_runs_do():
     refused = command(*PAPER, "--figures", "figure55")
     assert "did you mean 'figure5'" in refused.stderr
     assert refused.returncode == 1
+    nothing = command(*PAPER, "--figures", "figure1")
+    assert nothing.stderr.startswith(
+        "squareloss: error: --figures: none of them is drawn from runs"
+    )
+    assert nothing.returncode == 1
 
 
 def test_a_step_of_cnn6_costs_what_its_sizes_say():

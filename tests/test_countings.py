@@ -304,11 +304,10 @@ def test_the_order_of_a_number_is_half_a_power_of_ten_either_way(value, inside):
 
 
 def test_the_papers_values_in_the_explorer_are_those_of_the_figures():
-    paper = PAPER
-    assert paper["rho"] == [countings.RHO]
-    assert paper["inverse_rho"] == [1 / countings.RHO]
-    assert tuple(paper["mean_margin"]) == countings.MARGINS
-    assert paper["margin_sd"] == [countings.SPREAD]
+    assert PAPER["rho"] == [countings.RHO]
+    assert PAPER["inverse_rho"] == [1 / countings.RHO]
+    assert tuple(PAPER["mean_margin"]) == countings.MARGINS
+    assert PAPER["margin_sd"] == [countings.SPREAD]
     both = {"rho": "rho", "inverse_rho": "inverse_rho", "mean_margin": "mean_difference"}
     for ours, authors in (both | {"margin_sd": "difference_sd"}).items():
-        assert paper[f"{authors}_convolutions"] == paper[ours]
+        assert PAPER[f"{authors}_convolutions"] == PAPER[ours]

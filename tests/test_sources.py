@@ -367,6 +367,7 @@ def test_cifar10_is_downloaded_once(
     packed, root = tmp_path / "cifar-10-python.tar.gz", tmp_path / "root"
     with tarfile.open(packed, "w:gz") as tar:
         tar.add(tmp_path / cifar10.FILES, cifar10.FILES)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(packed.read_bytes()).hexdigest())
     handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

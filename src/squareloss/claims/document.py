@@ -41,8 +41,7 @@ comparisons do not mean what the paper says of them.
 control: what would be measured without the mechanism that the paper names, such as lambda = 0, the
 network before training, or another start. Many claims are a difference from their control. Other
 claims measure the control too. They are supported only if the number lies further on the claimed
-side than the control's number. The test is the same sign test over replicates, and the larger p
-counts.
+side than the control's number. The test is the same sign test over replicates; the larger p counts.
 
 **Thresholds.** Each has a reason. If the paper's words fix none, a study's page says whether half
 and twice the threshold give the same verdict (*robust*). Most thresholds were fixed before the

@@ -94,7 +94,7 @@ def _fitted(reading: Reading) -> float:
 def residual(rows: pd.DataFrame) -> pd.Series:
     """Root mean square of f(x_n) - y_n over training samples and outputs: 0 interpolates.
 
-    Unlike 1 - rho mu, which is half of 1 there, it means the same with one-hot targets.
+    It means the same with one-hot targets, where a network that interpolates has 1 - rho mu = 1/2.
     """
     return rows["train_loss"] ** 0.5
 

@@ -39,16 +39,22 @@ def samples(seed: int, count: int, direction: Tensor) -> tuple[Tensor, Tensor]:
     return x.view(count, 1, SIDE, SIDE), labels
 
 
-def trained(
-    layers: tuple[Layer, ...], seed: int, n: int, delta: float
-) -> tuple[Measures, float, float]:
-    """What the bounds take of a network trained on n images, its training error and test error."""
+def drawn(layers: tuple[Layer, ...], seed: int, n: int) -> tuple[Tensor, Problem, Tensor]:
+    """The direction (16,) that tells the classes, n images with labels, and the first weights."""
     generator = torch.Generator().manual_seed(seed)
     direction = torch.randn(SIDE**2, dtype=torch.float64, generator=generator)
     direction = direction / direction.norm()
     problem = Problem(layers, *samples(seed + 1, n, direction), DECAY)
     # A seed of their own: drawn with that of the direction, the first weights would point along it.
-    end = settle(problem, 2.0, initial(problem, seed + 3), iterations=100)
+    return direction, problem, initial(problem, seed + 3)
+
+
+def trained(
+    layers: tuple[Layer, ...], seed: int, n: int, delta: float
+) -> tuple[Measures, float, float]:
+    """What the bounds take of a network trained on n images, its training error and test error."""
+    direction, problem, start = drawn(layers, seed, n)
+    end = settle(problem, 2.0, start, iterations=100)
     weights = problem.split(end.v)
     f = forward(layers, weights, problem.x)[0]
     ranks = [float(rank(singular_values(weight), 1e-2)) for weight in weights]

@@ -8,6 +8,7 @@ import importlib
 import itertools
 import math
 import pkgutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,12 @@ def _check_recipes(study: Study) -> None:
             )
 
 
+def check_needs_runs(place: str, figures: Iterable[str]) -> None:
+    """Refuse figures that train nothing, of which there is nothing to plan and to add up."""
+    if not any(catalog.figures()[figure].needs_runs for figure in figures):
+        raise UserError(f"{place}: none of them is drawn from runs; add one that is")
+
+
 def _check_experiments(study: Study) -> None:
     known = catalog.figures()
     for figure in study.figures:
@@ -120,8 +127,7 @@ def _check_experiments(study: Study) -> None:
                 f"config: figures: {figure} has no experiment; say what it is to run in "
                 f"experiments.{figure}.sweeps"
             )
-    if not any(known[figure].needs_runs for figure in study.figures):
-        raise UserError("config: figures: none of them is drawn from runs; add one that is")
+    check_needs_runs("config: figures", study.figures)
     drawn = [name for name, about in known.items() if about.needs_runs]
     for name, experiment in study.experiments.items():
         check_choice("experiments", name, drawn)

@@ -21,7 +21,7 @@ from squareloss.errors import run_stage
 from squareloss.model.architecture import BATCH, Conv, Layer, build, flops_per_sample, weight_shapes
 from squareloss.spec import Point, Recipe
 from squareloss.study import sweep
-from squareloss.study.checks import check_choice
+from squareloss.study.checks import check_choice, check_needs_runs
 from squareloss.study.config import Dataset, Study
 from squareloss.study.files import read
 
@@ -190,7 +190,9 @@ def main() -> None:
     study = read(args.configs)
     for figure in args.figures or ():
         check_choice("figures", figure, list(study.figures))
-    study = study.model_copy(update={"figures": tuple(args.figures or study.figures)})
+    figures = tuple(args.figures or study.figures)
+    check_needs_runs("--figures", figures)
+    study = study.model_copy(update={"figures": figures})
     source = "assumed by training_rate"
     if args.samples_per_second:
         flops = flops_per_sample(build("cnn6", 2, 1, "stride"), CHANNELS, SIDE)

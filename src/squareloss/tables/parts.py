@@ -79,7 +79,7 @@ def _alike(expected: pa.DataType | None, found: pa.DataType) -> bool:
 
 
 def _of_another_run(path: str | Path, frame: pd.DataFrame) -> str:
-    part = names.below(Path(path).absolute().as_posix())
+    part = names.below(path)
     if part is None:  # a table of many runs
         return ""
     other = [name for name in RUN if not (frame[name] == getattr(part.point, name)).all()]
@@ -88,7 +88,7 @@ def _of_another_run(path: str | Path, frame: pd.DataFrame) -> str:
 
 def _incomplete(path: str | Path, frame: pd.DataFrame) -> str:
     """Every replicate of a block has the same rows at the same epochs, also one that diverged."""
-    part = names.below(Path(path).absolute().as_posix())
+    part = names.below(path)
     if part is None:
         return ""
     rows = frame.groupby(["epoch", "replicate"]).size().unstack()

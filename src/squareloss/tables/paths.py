@@ -6,6 +6,7 @@ a record of Snakemake or the list of an archive: what it does not know is writte
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -82,8 +83,9 @@ def part(name: str) -> Part | None:
     return Part(found["study"].rstrip("/"), str(run), found["file"] or found["table"], *known)
 
 
-def below(path: str) -> Part | None:
-    """The part that the end of any path names, wherever its study lies."""
+def below(path: str | Path) -> Part | None:
+    """The part that the end of any path names, relative or not, wherever its study lies."""
+    path = Path(path).absolute().as_posix()
     start = max(path.rfind("/runs/"), path.rfind("/metrics/"))
     return part(f"study{path[start:]}") if start >= 0 else None
 

@@ -95,7 +95,7 @@ def read(path: str | Path) -> Trained:
         raise UserError(f"{path}: not the record of a run ({_first(error)}); train again") from None
     except OSError as error:
         raise UserError(f"{path} could not be read: {error.strerror}") from None
-    spec, part = found.spec, paths.below(Path(path).absolute().as_posix())
+    spec, part = found.spec, paths.below(path)
     size = len(spec.replicates)
     if part is not None:
         block = tuple(range(part.block * size, (part.block + 1) * size))
