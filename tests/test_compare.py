@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from accepted import refusal
+from made_runs import EPOCHS, run
+from read_figures import medians, title, words
 from test_config import raw
-from test_drawn import medians, title
-from test_figures import EPOCHS, run, words
 
 from squareloss.errors import UserError
 from squareloss.figures import figure_compare

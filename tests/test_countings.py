@@ -9,8 +9,9 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from made_runs import EPOCHS, margins_of, run, runs
 from matplotlib.colors import same_color
-from test_figures import EPOCHS, assert_labelled, finals, margins_of, run, runs, words
+from read_figures import assert_labelled, finals, words
 
 from squareloss.claims.regression import regress
 from squareloss.errors import UserError

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from made_runs import margins_of, run, runs
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
-from test_figures import margins_of, run, runs
 
 from squareloss.errors import run_stage
 from squareloss.figures import __main__ as job

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_runs import runs
+from read_figures import finals
 from test_countings import DENSE, with_convolutions
-from test_figures import finals, runs
 
 from squareloss.errors import UserError
 from squareloss.figures.document_numbers import answer

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_claims import claim
-from test_figures import EPOCHS, run
+from made_runs import EPOCHS, run
 
 from squareloss.claims.verdict import evaluate
 from squareloss.figures import figure10, generalization, style

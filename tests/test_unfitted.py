@@ -5,7 +5,8 @@ import importlib
 import matplotlib.colors
 import numpy as np
 import pytest
-from test_figures import run, runs, words
+from made_runs import run, runs
+from read_figures import words
 
 from squareloss.figures import (
     figure4,
