@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -291,6 +292,27 @@ def test_the_page_of_the_keys_is_that_of_the_models(capsys):
 def test_the_schema_for_editors_is_that_of_the_models(capsys):
     schema.main()
     assert (ROOT / "config" / "schema.json").read_text(encoding="utf-8") == capsys.readouterr().out
+
+
+class Yaml12(yaml.SafeLoader):
+    """As editors read YAML: 1e-3 is a number."""
+
+
+Yaml12.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"\d+e-?\d+$"), "0123456789")
+
+
+@pytest.mark.parametrize("path", [ROOT / "config.yaml", *(ROOT / "config").glob("*.yaml")], ids=str)
+def test_an_editor_finds_the_schema_and_no_mistake_in_what_is_shipped(path):
+    text = path.read_text(encoding="utf-8")
+    found = json.loads((ROOT / "config" / "schema.json").read_text(encoding="utf-8"))
+    study = yaml.load(text, Yaml12)
+    jsonschema.validate(study, found)
+    named = re.search(r"^# yaml-language-server: \$schema=(\S+)$", text, re.M)
+    assert (path.parent / named[1]).resolve() == ROOT / "config" / "schema.json"
+    mistakes = [{"replicate": 1}, {"experiments": {"figure3": {"sweeps": [{"init_scale": "x"}]}}}]
+    for mistake in mistakes:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(study | mistake, found)
 
 
 @pytest.mark.parametrize(("key", "value"), [("replicates", 0), ("delta", 1), ("threads", 0.5)])

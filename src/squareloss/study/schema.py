@@ -1,4 +1,4 @@
-"""The JSON Schema of `config.yaml`, for editors that complete and check YAML.
+"""The JSON Schema of `config.yaml` and its overlays, for editors that complete and check YAML.
 
 python -m squareloss.study.schema > config/schema.json
 """
@@ -13,7 +13,7 @@ from squareloss.study.config import Study
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of `config.yaml`, for editors that complete and check YAML.
+    """The JSON Schema of a whole study.
 
     Raises `UserError` under `python -OO`: models are described by their docstrings.
     """
@@ -33,9 +33,32 @@ def schema() -> dict[str, Any]:
     return found
 
 
+def of_a_file() -> dict[str, Any]:
+    """The same of one file: an overlay leaves keys out, and one value may stand for a list of it.
+
+    Raises `UserError` under `python -OO`.
+    """
+    found = schema()
+    models = found["$defs"]
+    for model in (found, *models.values()):
+        model.pop("required", None)
+    lists = {key: models["Sweep"]["properties"] for key in models["Sweep"]["properties"]}
+    for key, properties in (lists | {"figures": found["properties"]}).items():
+        properties[key] = _or_one(properties[key])
+    classes = models["Dataset"]["properties"]["classes"]
+    classes["items"] = _or_one(classes["items"])
+    return found
+
+
+def _or_one(values: dict[str, Any]) -> dict[str, Any]:
+    """A list of values or a single one."""
+    about = {"description": values["description"]} if "description" in values else {}
+    return about | {"anyOf": [values, values["items"]]}
+
+
 def main() -> None:
-    """Print the schema."""
-    print(json.dumps(schema(), indent=2, sort_keys=True))
+    """Print the schema of a file."""
+    print(json.dumps(of_a_file(), indent=2, sort_keys=True))
 
 
 if __name__ == "__main__":
