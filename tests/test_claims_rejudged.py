@@ -1,12 +1,6 @@
-"""The committed aggregates judged again give the committed table of claims.
+"""The committed aggregates judged again give the committed table of claims."""
 
-What is kept in git of the long study are its aggregated tables, without those of layers, of which
-one claim reads one: it is in the archive of the study's runs.
-"""
-
-import io
 import json
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +11,7 @@ from squareloss.claims import report
 from squareloss.claims.verdict import judge
 from squareloss.tables.runs import RUN
 
-REFERENCE = Path(__file__).parents[1] / "results/reference"
-LONG = REFERENCE / "long"
+LONG = Path(__file__).parents[1] / "results/reference/long"
 NUMBERS = [
     *("threshold", "negligible", "measured", "without", "holding"),
     *("agreeing_for", "agreeing_against", "median", "worst", "low", "high", "half"),
@@ -31,24 +24,12 @@ NUMBERS = [
 WORDS = ["side", "test", "limit", "tables", "lacking", "verdict", "why"]
 
 
-def layers_of(runs):
-    """The layers of these runs, from the archive."""
-    parts = []
-    for point in sorted(runs["recipe_name"].unique()):
-        for path in sorted((REFERENCE / "archive/long").glob(f"recipe={point}/**/*.tar.xz")):
-            with tarfile.open(path) as archive:
-                [member] = [
-                    m for m in archive if "/layers/" in m.name and m.name.endswith("parquet")
-                ]
-                parts.append(pd.read_parquet(io.BytesIO(archive.extractfile(member).read())))
-    return pd.concat(parts).merge(runs[RUN].drop_duplicates(), on=RUN)
-
-
 @pytest.fixture(scope="module")
 def tables():
     paths = [*(LONG / "aggregate").glob("*.parquet"), *(LONG / "small").glob("*.parquet")]
     found = {path.stem: pd.read_parquet(path) for path in paths}
-    return found | {"figure_lowrank_layers": layers_of(found["figure_lowrank"])}
+    layers = (LONG / "aggregate/layers").glob("*.parquet")
+    return found | {f"{path.stem}_layers": pd.read_parquet(path) for path in layers}
 
 
 @pytest.fixture(scope="module")
