@@ -15,8 +15,9 @@ export CORES PYTHON
 BIN := $(or $(value SQUARELOSS_VENV),$(CURDIR)/.venv)/bin
 # `all` is what this process may have, in a container too, where Snakemake and pytest count the machine's.
 COUNT = "$$(if [ "$$CORES" = all ]; then python -m squareloss.machine.allowance; else echo "$$CORES"; fi)"
-# Snakemake's progress: in a terminal a bar a rule, elsewhere a line a job. All of it is in its log.
-PROGRESS = --logger $$(if [ -t 1 ]; then echo rich; else echo squareloss; fi)
+# Snakemake's progress: in a terminal a bar a rule, elsewhere a line a job. Both go to standard error; the
+# standard output here is what `$$(...)` reads.
+PROGRESS = --logger $$(if [ -t 2 ]; then echo rich; else echo squareloss; fi)
 # Text files are UTF-8 whatever the locale, those that `make docs` prints into too.
 export PYTHONUTF8 := 1
 # The commands of the environment first, so that nobody needs to activate it.
@@ -51,7 +52,7 @@ test: cores .venv/installed lint ## the whole test suite
 	pytest -rs --numprocesses $$(expr $(COUNT) + 1) --dist worksteal
 
 mutants: cores .venv/installed ## single mistakes put into a copy of the code: which do the tests notice? make mutants [ONLY=engine]
-	python tests/mutants/run.py --cores $(CORES) $(if $(ONLY),--only "$(ONLY)")
+	python tests/mutants/run.py --cores $(COUNT) $(if $(ONLY),--only "$(ONLY)")
 
 test-slurm: .venv/installed ## a Slurm cluster on this machine, and faults on it (root; apt-get install slurm-wlm munge)
 	pytest -rs tests/slurm

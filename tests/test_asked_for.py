@@ -85,6 +85,7 @@ def test_pruning_removes_those_with_their_records_and_nothing_else(clone):
     recorded = {str(records.record_path(clone, name).relative_to(clone)) for name in gone}
     prune.prune(smaller, clone, unasked)
     after = contents(clone)
+    assert after.pop(".snakemake/squareloss.lock") == b""
     assert len(gone) == 7
     assert set(before) - set(after) == gone | recorded
     assert after.items() <= before.items()
@@ -132,6 +133,17 @@ def test_in_a_terminal_pruning_lists_and_asks(fewer, monkeypatch, capsys, answer
     assert RUNS[1] in said
     assert "fewer.yaml does not ask for" in said
     assert "--config" in said
+
+
+def test_an_interrupt_is_no_answer_and_no_traceback(fewer, monkeypatch):
+    class Interrupted(Terminal):
+        def readline(self, *_):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdin", Interrupted())
+    with pytest.raises(UserError, match=r"^nothing was removed$"):
+        prune.main()
+    assert kept(fewer) == [True, True]
 
 
 @pytest.mark.parametrize("stdin", [io.StringIO("y\n"), None])

@@ -138,6 +138,13 @@ def refusals(merged):
         ("study", True, ["study", "must be text", "quote it"]),
         ("results", 2024, ["results", "must be text, got 2024", "quote it"]),
         ("baseline.recipe", 6, ["baseline.recipe", "must be text, got 6", "quote it"]),
+        ("baseline.recipe", ["cnn6"], ["baseline.recipe", "must be one text, got ['cnn6']"]),
+        (
+            "experiments.figure4.sweeps",
+            {"init_scale": 1},
+            ["figure4.sweeps", "must be a list, got"],
+        ),
+        ("recipes.schedule", {"like": "cnn6", "epoch": 5}, ["schedule.epoch", "mean 'epochs'"]),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(key, value, wanted):

@@ -2,6 +2,7 @@
 nothing: no traceback, and above all no other result."""
 
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -143,6 +144,17 @@ def test_the_reader_of_parts_refuses(study, table, how):
         read([path, part(study, table.name, SECOND)], table)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.EACCES, "Permission"), (errno.EIO, "Input")])
+def test_a_part_that_may_be_whole_is_not_to_be_deleted(study, monkeypatch, number, words):
+    def read_table(*_, **__):
+        raise OSError(number, "a message")
+
+    monkeypatch.setattr(pq, "read_table", read_table)
+    with pytest.raises(UserError, match=f"could not be read: {words}") as caught:
+        read([part(study, "history")], HISTORY)
+    assert "delete" not in str(caught.value)
 
 
 def aggregate_options(study, name="figure5"):

@@ -95,3 +95,19 @@ def test_what_a_machine_does_not_tell_is_unknown(monkeypatch):
     assert doctor.memory() == "unknown"
     assert doctor._said_by("no-such-command-here") == ""
     assert doctor._said_by("false") == ""
+
+
+def test_a_gpu_without_room_is_told_and_the_cpu_is_advised(monkeypatch, capsys):
+    def measured(device, seconds):
+        if device == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return Measured(device, 100.0)
+
+    monkeypatch.setattr(doctor, "gpu_trouble", lambda: "")
+    monkeypatch.setattr(doctor, "facts", dict)
+    monkeypatch.setattr(doctor, "measured", measured)
+    monkeypatch.setattr(sys, "argv", ["doctor", "--config", *DEMO])
+    doctor.main()
+    said = capsys.readouterr().out
+    assert "cuda: no room to train in" in said
+    assert "device: cpu" in said

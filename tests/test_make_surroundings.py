@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,25 @@ def test_commands_take_what_make_gives_them(installed, monkeypatch, target, begi
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     with pytest.raises(SystemExit, match="took its arguments"):
         importlib.import_module(module).main()
+
+
+@pytest.mark.parametrize(("terminal", "logger"), [(True, "rich"), (False, "squareloss")])
+def test_the_demo_has_bars_in_a_terminal_and_lines_elsewhere(installed, terminal, logger):
+    ours, theirs = pty.openpty()
+    command = ["make", "demo", f"PYTHON={sys.executable}"]
+    done = subprocess.run(
+        command,
+        cwd=installed,
+        env=environment(installed),
+        stdout=subprocess.PIPE,
+        stderr=theirs if terminal else subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(theirs)
+    os.close(ours)
+    [(arguments, _), *_] = called(done)
+    assert arguments[arguments.index("--logger") + 1] == logger
 
 
 def test_cores_of_twenty_digits_are_refused(installed):

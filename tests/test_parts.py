@@ -176,6 +176,40 @@ def test_parts_that_were_made_otherwise_are_refused(tmp_path, study, theirs, our
     assert contents(both[1]) == before
 
 
+def prepared(clone, study):
+    """Record in a clone how the splits of a study are drawn."""
+    for path, spec in data_specs(study).items():
+        made = recorded("data.prepare", "code of data.prepare: 12ab", spec=canonical_json(spec))
+        record(clone, f"{STUDY}/data/{path}", made)
+
+
+def on_other_classes(study):
+    """The study with other images under the same name."""
+    datasets = {
+        n: d.model_copy(update={"classes": ((0,), (1,))}) for n, d in study.datasets.items()
+    }
+    return study.model_copy(update={"datasets": datasets})
+
+
+def test_runs_of_other_images_under_one_name_are_refused(tmp_path, study):
+    """Their splits differ in N, so that no checksum tells."""
+    baseline = study.baseline.model_copy(update={"n_train": 20})
+    ours = on_other_classes(study.model_copy(update={"baseline": baseline}))
+    source = trained(tmp_path / "source", study, data="sha256:a")
+    target = trained(tmp_path / "target", ours, list(archive.jobs(ours))[:1], data="sha256:b")
+    prepared(source, study)
+    prepared(target, ours)
+    [line] = merge.merge(merge.Clones(source, target))
+    assert "datasets.mnist-parity.classes is ((0, 2, 4, 6, 8), (1, 3, 5, 7, 9)) there and" in line
+    assert "and ((0,), (1,)) here" in line
+
+
+def test_a_clone_without_a_finished_run_is_told(clones):
+    (clones.target / ".snakemake/metadata").mkdir(parents=True)
+    with pytest.raises(UserError, match="no run is finished"):
+        merge.merge(merge.Clones(clones.target, clones.source))
+
+
 def test_settings_are_those_that_all_runs_share(study):
     spec = next(iter(archive.jobs(study).values()))
     found = merge.settings_of_spec(json.loads(canonical_json(spec)))
@@ -321,6 +355,40 @@ def test_runs_of_data_that_were_prepared_otherwise_are_not_taken(tmp_path, study
     for run, spec in archive.jobs(study).items():
         reason = f"{split_of(study, spec)} is sha256:of-another-file there and sha256:{digest} here"
         assert differing[run] == {reason}
+
+
+def test_runs_of_other_data_than_the_config_names_now_are_not_archived(tmp_path, study):
+    source = trained(tmp_path / "source", study, data="sha256:a")
+    prepared(source, study)
+    archive.archive(study, source, tmp_path / "packed")
+    with pytest.raises(UserError, match=r"classes was \(\(0, 2.*\) and is \(\(0,\), \(1,\)\) now"):
+        archive.archive(on_other_classes(study), source, tmp_path / "packed")
+    # Prepared again since, and not trained again.
+    for path in data_specs(study):
+        (source / STUDY / "data" / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / STUDY / "data" / path).write_text("of today", encoding="utf-8")
+    with pytest.raises(UserError, match="was sha256:a and is sha256:"):
+        archive.archive(study, source, tmp_path / "packed")
+
+
+@pytest.mark.parametrize("results", ["/scratch/results", "../results", ".hidden"])
+def test_results_outside_the_clone_are_not_shared_and_the_key_is_named(clones, study, results):
+    elsewhere = study.model_copy(update={"results": results})
+    with pytest.raises(UserError, match="config: results"):
+        archive.archive(elsewhere, clones.source, clones.target / "packed")
+    with pytest.raises(UserError, match="config: results"):
+        fetch.fetch("anywhere", clones.target, elsewhere)
+
+
+def test_what_is_here_and_made_otherwise_is_named(packed, clones, study, capsys):
+    fetch.fetch(str(packed), clones.target, study)
+    before = contents(clones.target)
+    other = study.model_copy(update={"delta": 0.1})
+    differing = fetch.fetch(str(packed), clones.target, other)
+    assert set(differing) == set(archive.jobs(study))
+    assert all("made otherwise" in reason for reasons in differing.values() for reason in reasons)
+    assert "0 were here already, 4 are made otherwise" in capsys.readouterr().out
+    assert contents(clones.target) == before
 
 
 def test_a_run_trained_here_too_is_not_fetched(packed, clones, study):

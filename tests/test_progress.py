@@ -3,10 +3,13 @@
 import re
 import subprocess
 import sys
+from logging import Formatter, makeLogRecord
+from types import SimpleNamespace
 
 import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
 
-from squareloss.study.progress import Progress, duration
+from squareloss.study.progress import LogHandler, Progress, duration
 
 SNAKEFILE = """
 rule all:
@@ -75,6 +78,17 @@ def planned(**jobs):
     progress = Progress()
     progress.planned(jobs | {"total": sum(jobs.values())})
     return progress
+
+
+def test_a_job_that_failed_is_no_longer_under_way(capsys):
+    handler = LogHandler.__new__(LogHandler)
+    handler.common_settings = SimpleNamespace(dryrun=False, stdout=False)
+    handler.progress, handler.formatter = planned(train=2), Formatter()
+    handler.progress.begin(7, "train", {}, 0.0)
+    failed = makeLogRecord({"event": LogEvent.JOB_ERROR, "jobid": 7, "msg": "Error in rule train"})
+    handler.emit(failed)
+    assert "Error in rule train" in capsys.readouterr().err
+    assert not handler.progress.running
 
 
 def test_what_is_left_takes_as_long_as_what_is_done():

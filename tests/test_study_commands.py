@@ -64,10 +64,12 @@ def test_a_config_that_cannot_be_read_is_passed_over(tmp_path):
     (tmp_path / "config").mkdir()
     for name, text in {
         "broken": "figures: [", "none": "study: a", "list": "- 1", "empty": "figures:",
+        "longer": "figures: figure50", "number": "figures: 5", "single": "figures: figure5",
         "wanted": "figures: [figure5]",
     }.items():  # fmt: skip
         (tmp_path / "config" / f"{name}.yaml").write_text(text, encoding="utf-8")
-    assert drawing("figure5", [tmp_path]) == [tmp_path / "config/wanted.yaml"]
+    wanted = [tmp_path / "config" / name for name in ("single.yaml", "wanted.yaml")]
+    assert drawing("figure5", [tmp_path]) == wanted
 
 
 def test_a_report_before_the_demo_says_to_run_it(copy):

@@ -305,7 +305,23 @@ def test_in_another_folder_it_says_how_to_name_the_config(study, tmp_path):
     assert done.returncode != 0
     assert f"no config.yaml was read, since {elsewhere} has none" in done.stderr
     assert f"--configfile {whole}" in done.stderr
+    inner = ("--snakefile", str(study / "workflow" / "Snakefile"))
+    assert f"--configfile {whole}" in snakemake(study, *options, *inner, overlays=(tiny,)).stderr
     assert snakemake(study, *options, overlays=(whole, tiny)).returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["runs", "data"])
+def test_a_block_that_the_study_lacks_is_one_line(study, kind):
+    known = next(
+        path for path in (study / "results/tiny" / kind).rglob("*") if "block=0" in path.name
+    )
+    path = known.relative_to(study).with_name(known.name.replace("block=0", "block=7"))
+    target = path / "run.json" if kind == "runs" else path
+    done = snakemake(study, "-n", str(target))
+    assert done.returncode != 0
+    [line] = [line for line in done.stderr.splitlines() if "squareloss: error" in line]
+    assert "block=7.safetensors is no split of study tiny" in line
+    assert "Traceback" not in done.stderr
 
 
 TITLES = ["MNIST {0, 2, 4} against {1, 3}", "$x_{1}$ 'a' \"b\" `c` $(touch x)", "\u2265 40 \u00e9"]

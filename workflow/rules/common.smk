@@ -86,11 +86,13 @@ def checked(raw):
         return study
     except UserError as error:
         hint = ""
-        if not Path("config.yaml").exists():  # Snakemake passes over it if there is another
-            whole = shlex.quote(f"{workflow.basedir}/config.yaml")
+        # Snakemake passes over it if there is another. A module's config has all of it.
+        if workflow.modifier.is_main_snakefile() and not Path("config.yaml").exists():
+            folder = Path(workflow.basedir)  # of the Snakefile: the clone, or its `workflow/`
+            folder = folder if (folder / "config.yaml").exists() else folder.parent
             hint = (
                 f"; no config.yaml was read, since {Path.cwd()} has none: name it first, "
-                f"--configfile {whole} ..."
+                f"--configfile {shlex.quote(str(folder / 'config.yaml'))} ..."
             )
         sys.exit(f"squareloss: error: {error}{hint}")
 
@@ -199,7 +201,10 @@ def shown_config():
 
 def data_spec(wildcards):
     """How to prepare the split that a path names."""
-    return SPLITS[f"{wildcards.split}.safetensors"]
+    path = f"{wildcards.split}.safetensors"
+    if path not in SPLITS:
+        sys.exit(f"squareloss: error: {path} is no split of study {STUDY.study}")
+    return SPLITS[path]
 
 
 def raw_files(spec):

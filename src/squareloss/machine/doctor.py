@@ -171,7 +171,11 @@ def main() -> None:
     print()
     found = []
     for device in ["cpu"] if gpu_trouble() else ["cpu", "cuda"]:
-        one = measured(device, arguments.seconds)
+        try:
+            one = measured(device, arguments.seconds)
+        except torch.OutOfMemoryError:
+            print(f"{device}: no room to train in: others hold the GPU's memory", flush=True)
+            continue
         found.append(one)
         compared = "" if one.differs is None else f", recorded steps differ by {one.differs:.1g}"
         where = "one thread" if device == "cpu" else torch.cuda.get_device_name()

@@ -9,6 +9,7 @@ Snakemake's record of each beside it; and `archive.json`, a `Manifest`. The same
 same bytes.
 """
 
+import re
 import tarfile
 from pathlib import Path
 from typing import Final, Literal
@@ -21,13 +22,13 @@ from squareloss.errors import UserError, run_stage
 from squareloss.files import STAGING, checksum, whole
 from squareloss.share import snakemake_records as records
 from squareloss.share.check import WEIGHTS, refuse_damaged
-from squareloss.share.merge import EXTRACTED, finished_runs
+from squareloss.share.merge import EXTRACTED, finished_runs, found_here, settings, shown
 from squareloss.spec import RunSpec, Strict
 from squareloss.study import sweep
 from squareloss.study.config import Dataset, Study
 from squareloss.study.files import read
+from squareloss.tables.paths import STUDY, point_path, run_and_block
 from squareloss.tables.paths import part as part_of
-from squareloss.tables.paths import point_path, run_and_block
 
 MANIFEST = "archive.json"
 RECORD = ".record"  # follows a part's name; Snakemake's own names are limited by the file system
@@ -87,14 +88,44 @@ def measured(parts: list[str]) -> bool:
     return {found.file for part in parts if (found := part_of(part))} >= EXTRACTED
 
 
+def refuse_outside(study: Study) -> None:
+    """Raise `UserError` if a study's results are not where the records of a clone may name them."""
+    if not re.fullmatch(STUDY, f"{study.results}/{study.study}/"):
+        raise UserError(
+            f"config: results: {study.results}: runs are archived and fetched in a folder of the "
+            "clone only, e.g. results"
+        )
+
+
+def refuse_other_data(clone: Path, run: str, parts: list[str], study: Study) -> None:
+    """Raise `UserError` if a run was trained on other data than the config now names so.
+
+    The archive says what the config says, and nobody could tell afterwards.
+    """
+    made = settings(clone, parts)
+    asked = {
+        f"datasets.{name}.{key}": {str(value)}
+        for name, one in study.datasets.items()
+        for key, value in one.model_dump().items()
+    }
+    asked |= found_here(clone, [key for key in made if "/data/" in key])
+    for key, values in sorted(made.items()):
+        if key in asked and values != asked[key]:
+            raise UserError(
+                f"{run}: {key} was {shown(values)} and is {shown(asked[key])} now; run the study "
+                "again before it is archived"
+            )
+
+
 def archive(study: Study, clone: Path, folder: Path, weights: bool = True) -> Manifest:
     """Put every finished run of `study` in `clone` into `folder`; returns what is there now.
 
     Without `weights` the networks stay behind, of runs whose metrics have been extracted: every
     figure can be drawn from the rest, and other metrics cannot. Files of an earlier archive in
     `folder` that this one lacks are removed, and no others. Raises `UserError` if no run is
-    finished, if one is damaged, or if `folder` holds another study's archive.
+    finished, if one is damaged or of other data, or if `folder` holds another study's archive.
     """
+    refuse_outside(study)
     earlier = _earlier(folder, study)
     finished = finished_runs(clone).get(f"{study.results}/{study.study}", {})
     wanted = {
@@ -111,6 +142,7 @@ def archive(study: Study, clone: Path, folder: Path, weights: bool = True) -> Ma
     for run, parts in tqdm(wanted.items(), desc="archive", unit="run", disable=None):
         kept = [part for part in parts if weights or Path(part).name != WEIGHTS]
         refuse_damaged(clone, kept)
+        refuse_other_data(clone, run, kept, study)
         path = folder / file_of(run)
         pack(clone, kept, path)
         packed[run] = Packed(
@@ -158,7 +190,7 @@ def main() -> None:
     )
     arguments = options.parse_args()
     study = read(arguments.config)
-    folder = arguments.target or Path(study.results) / "archive" / study.study
+    folder = (arguments.target or Path(study.results) / "archive" / study.study).expanduser()
     manifest = archive(study, Path(), folder, weights=arguments.weights == "yes")
     size = sum(one.size for one in manifest.runs.values())
     print(f"{folder}: {len(manifest.runs)} of {len(jobs(study))} runs, {size / 1e6:,.1f} MB")

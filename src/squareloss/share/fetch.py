@@ -24,7 +24,15 @@ from squareloss.errors import UserError, printable, run_stage
 from squareloss.files import checksum
 from squareloss.share import merge
 from squareloss.share import snakemake_records as records
-from squareloss.share.archive import MANIFEST, RECORD, Manifest, Packed, file_of, jobs
+from squareloss.share.archive import (
+    MANIFEST,
+    RECORD,
+    Manifest,
+    Packed,
+    file_of,
+    jobs,
+    refuse_outside,
+)
 from squareloss.share.check import refuse_damaged
 from squareloss.share.limited import Limited, open_source
 from squareloss.share.limited import reason as reason_of
@@ -176,6 +184,7 @@ def fetch(source: str, target: Path, study: Study) -> dict[str, set[str]]:
     A run is taken whole or not at all. Raises `UserError` for an archive that cannot be read or is
     damaged. What was taken before stays, and the next call goes on from there.
     """
+    refuse_outside(study)
     merge.refuse_locked(target)
     with merge.only_one(target):
         for left in (target / ".snakemake").glob(f"{STAGING}*"):  # by one that was killed
@@ -195,7 +204,10 @@ def _fetch(source: str, target: Path, study: Study) -> dict[str, set[str]]:
             continue
         refuse_foreign(run, packed, study)
         if all(merge.Clones(target, target).here(part) for part in packed.parts):
-            here += 1
+            if differences(merge.Clones(target, target), packed.parts, spec, study):
+                differing[run] = {"it is here, made otherwise (`snakemake -n` says why)"}
+            else:
+                here += 1
             continue
         with tempfile.TemporaryDirectory(dir=target / ".snakemake", prefix=STAGING) as folder:
             clones = merge.Clones(Path(folder), target)

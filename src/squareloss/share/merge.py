@@ -15,6 +15,7 @@ together (and Snakemake would train them again).
 import errno
 import filecmp
 import os
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,7 @@ from squareloss.files import checksum, discard_partial, lock, whole
 from squareloss.share import snakemake_records as records
 from squareloss.share.check import WEIGHTS, Asked, refuse_damaged
 from squareloss.source.code import digest_here
+from squareloss.spec import DataSpec
 from squareloss.tables.metrics import METRICS
 from squareloss.tables.paths import part as part_of
 from squareloss.tables.paths import plain
@@ -112,8 +114,23 @@ def settings(clone: Path, parts: list[str]) -> Settings:
                     found[key].add(str(setting))
             for path, checksum in record.checksums.items():
                 if "/data/" in path and plain(path):
+                    if path not in found:
+                        for key, setting in settings_of_data(clone, path).items():
+                            found[key].add(str(setting))
                     found[path].add(checksum)
     return found
+
+
+def settings_of_data(clone: Path, path: str) -> dict[str, Any]:
+    """How a split of `clone` was drawn, by the config's names; nothing where no record says so."""
+    record = records.read(clone, path)
+    try:
+        spec = DataSpec.model_validate_json(str(record.parameters["spec"] if record else ""))
+        [name] = re.findall(r"/dataset=([^/]+)/", path)
+    except (KeyError, ValueError):
+        return {}
+    keys = ("source", "classes", "n_test", "noise_kind")
+    return {f"datasets.{name}.{key}": getattr(spec, key) for key in keys}
 
 
 def differences(clones: Clones, study: str, parts: list[str]) -> list[str]:
@@ -171,7 +188,10 @@ def merge(clones: Clones) -> list[str]:
 
 def _merge(clones: Clones) -> list[str]:
     refused = []
-    for study, runs in finished_runs(clones.source).items():
+    finished = finished_runs(clones.source)
+    if not any(finished.values()):
+        raise UserError(f"FROM={clones.source}: no run is finished in a folder of that clone")
+    for study, runs in finished.items():
         lacking, own = missing(clones, runs)
         wanted = [part for parts in lacking.values() for part in parts]
         differing = differences(clones, study, wanted)
@@ -203,12 +223,12 @@ def only_one(target: Path) -> Iterator[None]:
 
     Raises `UserError` if another is at it.
     """
-    folder = target / ".snakemake"
-    folder.mkdir(exist_ok=True)
-    number = os.open(folder, os.O_RDONLY)
+    path = target / ".snakemake" / "squareloss.lock"  # NFS locks files between hosts, not folders
+    path.parent.mkdir(exist_ok=True)
+    number = os.open(path, os.O_RDWR | os.O_CREAT)
     try:
         try:
-            lock(number, wait=False, name=folder)
+            lock(number, wait=False, name=path)
         except BlockingIOError:
             raise UserError(
                 f"{target}: another job takes runs into this clone; wait for it"
@@ -312,7 +332,7 @@ def main() -> None:
     options.add_argument("--source", required=True, type=Path, help="the other clone")
     options.add_argument("--target", default=".", type=Path, help="this clone")
     arguments = options.parse_args()
-    refused = merge(Clones(arguments.source, arguments.target))
+    refused = merge(Clones(arguments.source.expanduser(), arguments.target))
     if refused:
         raise UserError(
             f"not taken from {arguments.source}, where settings differ or files are damaged: "

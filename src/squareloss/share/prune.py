@@ -44,7 +44,10 @@ def agreed(question: str) -> bool:
     if sys.stdin is None or not sys.stdin.isatty():
         raise UserError("nothing was removed: there is no terminal to ask in; YES=1 removes them")
     print(f"{question} [y/N] ", end="", flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    try:
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    except KeyboardInterrupt:
+        raise UserError("nothing was removed") from None
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 Snakemake does not see imports. This reads them: the import statements of a module's source,
 followed within the package. Nothing is imported, so planning stays fast.
 
-    python -m squareloss.source.code train model.networks.cnn6 --since results/.../run.json
+    python -m squareloss.source.code train model.networks.cnn6 model.normalizations.wn \
+        --since results/.../run.json
 
 answers "why does it train again?": it lists the files, and marks those edited since.
 """

@@ -242,7 +242,11 @@ def check_choice(key: str, value: str, allowed: list[str]) -> None:
 def check_folder(folder: str) -> None:
     """Raise `UserError` where a file lies in the place of a folder to write into, or around it."""
     for path in (Path(folder), *Path(folder).parents):
-        if path.exists() and not path.is_dir():
+        try:
+            a_file = path.exists() and not path.is_dir()
+        except OSError as error:
+            raise UserError(f"config: results: {path}: {error.strerror}") from None
+        if a_file:
             raise UserError(
                 f"config: results: {path} is a file, and results are to lie in {folder}; move it"
             )

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from squareloss.errors import run_stage
-from squareloss.study.schema import schema
+from squareloss.study.schema import of_a_file, schema
 from squareloss.tables.readable import markdown_table
 
 HEAD = """\
@@ -60,17 +60,18 @@ def kind(value: dict[str, Any]) -> str:
         return " or ".join(f"`{choice}`" for choice in value["enum"])
     if "$ref" in value:
         return "mapping"
+    if "anyOf" in value:
+        return f"one or a list: {kind(value['anyOf'][1])}"
     if value.get("type") == "array":
-        return f"one or a list: {kind(value['items'])}"
+        return f"list: {kind(value['items'])}"
     words = {"string": "text", "object": "mapping"}
     limits = [f"{sign} {value[limit]:g}" for limit, sign in LIMITS.items() if limit in value]
     return " ".join([words.get(value["type"], value["type"]), *limits])
 
 
-def table(model: dict[str, Any], meanings: dict[str, str]) -> str:
+def table(model: dict[str, Any], required: set[str], meanings: dict[str, str]) -> str:
     """The table of one model; `meanings` of keys that another model describes."""
     rows = []
-    required = set(model.get("required", ()))
     for key, value in model["properties"].items():
         if "default" in value:
             number = isinstance(value["default"], float)
@@ -85,14 +86,16 @@ def table(model: dict[str, Any], meanings: dict[str, str]) -> str:
 
 def main() -> None:
     """Print the page."""
-    whole = schema()
-    models = {"": whole, **whole["$defs"]}
+    whole, file = schema(), of_a_file()
+    required = {"": whole, **whole["$defs"]}
+    models = {"": file, **file["$defs"]}
     points = models["Baseline"]["properties"]
     meanings = {key: value.get("description", "") for key, value in points.items()}
     lines = [HEAD]
     for name, heading in PLACES.items():
         about = models[name]["description"] if name else "What a study is."
-        lines += [f"## {heading}", "", about, "", table(models[name], meanings)]
+        keys = {*required[name].get("required", ())}
+        lines += [f"## {heading}", "", about, "", table(models[name], keys, meanings)]
     print("\n".join(lines).rstrip())
 
 

@@ -18,7 +18,8 @@ def drawing(figure: str, folders: Iterable[Path]) -> list[Path]:
                 config = yaml.safe_load(path.read_text(encoding="utf-8"))
             except (OSError, ValueError, yaml.YAMLError):
                 continue  # of a file that cannot be read nothing is told
-            if isinstance(config, dict) and figure in (config.get("figures") or ()):
+            listed = config.get("figures") if isinstance(config, dict) else None
+            if listed == figure or (isinstance(listed, list) and figure in listed):
                 found.append(path)
     return found
 

@@ -68,6 +68,10 @@ def _one_line(error: ValidationError) -> str:
         message = f"unknown key; {hint}allowed: {', '.join(allowed)}"
     elif problem["type"] == "missing":
         message = "is required and missing"
+    elif problem["type"] == "tuple_type":
+        message = f"must be a list, got {problem['input']!r}"
+    elif problem["type"] == "string_type" and isinstance(problem["input"], list | dict):
+        message = f"must be one text, got {problem['input']!r}"
     elif problem["type"] == "string_type" and problem["input"] is not None:
         # YAML reads 2024 and 1e3 as numbers and yes as true, not as text.
         message = (
@@ -96,10 +100,10 @@ def _model_at(location: tuple[str | int, ...]) -> type[BaseModel]:
     }
     if not location:
         return Study
-    if "sweeps" in location:
-        return Sweep
     if location[0] == "baseline":
         return Baseline
-    if location[-1] == "schedule":
+    if location[0] == "recipes" and location[2:] == ("schedule",):
         return Schedule
+    if location[0] == "experiments" and location[2:3] == ("sweeps",):
+        return Sweep
     return models[str(location[0])]

@@ -52,7 +52,7 @@ def of_a_file() -> dict[str, Any]:
 
 def _or_one(values: dict[str, Any]) -> dict[str, Any]:
     """A list of values or a single one."""
-    about = {"description": values["description"]} if "description" in values else {}
+    about = {key: values[key] for key in ("description", "default") if key in values}
     return about | {"anyOf": [values, values["items"]]}
 
 

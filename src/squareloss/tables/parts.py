@@ -4,6 +4,8 @@ A part is one Parquet file: the rows of one block of a run. Its path says which,
 say the same, or results of other runs would be taken for this one's without a word.
 """
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from squareloss.tables.plain import PlainTable
 from squareloss.tables.schema import IDENTITY, Table
 
 AGAIN = "delete it and run again"
+UNREADABLE = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)  # the file may be whole
 # The columns that are the same for all replicates and epochs of a run.
 RUN = [column.name for column in IDENTITY if column.name not in ("replicate", "epoch")]
 
@@ -39,6 +42,8 @@ def _read(path: str | Path, kind: Table | PlainTable, whole: bool) -> pd.DataFra
         table = pq.read_table(path, partitioning=None)
         frame: pd.DataFrame = table.to_pandas()
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        if isinstance(error, OSError) and error.errno in UNREADABLE:
+            raise UserError(f"{path}: could not be read: {os.strerror(error.errno)}") from None
         raise UserError(
             f"{path}: not a Parquet file, or truncated ({first_line(error)}); {AGAIN}"
         ) from None

@@ -14,8 +14,7 @@ from squareloss.spec import Point, coordinates
 
 # Key in a path -> field of `Point`, in the order of the folders.
 POINT_KEYS = {"recipe": "recipe_name", **{axis.key: name for name, _, axis, _ in coordinates()}}
-# What a run and block leaves: files of its folder below `runs/`, and tables below `metrics/`. (Here
-# and not from `squareloss.tables`, since planning a study must not wait for pyarrow.)
+# What a run and block leaves: files of its folder below `runs/`, and tables below `metrics/`.
 RUN_FILES = ("run.json", "snapshots.safetensors")
 RUN_TABLES = ("history", "margins", "collapse", "layers", "bounds", "landscape")
 
