@@ -27,7 +27,6 @@ from snakemake.persistence.file import FilePersistence
 from workflow_copy import ROOT
 
 from squareloss.errors import UserError
-from squareloss.files import lock
 from squareloss.share import archive as packing
 from squareloss.share import fetch as fetching
 from squareloss.share import limited, prune
@@ -475,16 +474,14 @@ def test_the_size_in_the_list_is_compared(published, tmp_path, size):
 
 def test_of_two_that_take_runs_the_second_waits(clones, published):
     (clones.target / ".snakemake").mkdir()
-    other = os.open(clones.target / ".snakemake", os.O_RDONLY)
-    lock(other, wait=False)
-    for command in (
-        lambda: merging.merge(clones),
-        lambda: fetching.fetch(str(published), clones.target, TINY),
-        lambda: prune.prune(TINY, clones.target, {}),
-    ):
-        with pytest.raises(UserError, match="another job takes runs into this clone"):
-            command()
-    os.close(other)
+    with merging.only_one(clones.target):
+        for command in (
+            lambda: merging.merge(clones),
+            lambda: fetching.fetch(str(published), clones.target, TINY),
+            lambda: prune.prune(TINY, clones.target, {}),
+        ):
+            with pytest.raises(UserError, match="another job takes runs into this clone"):
+                command()
     assert merging.merge(clones) == []
 
 

@@ -126,7 +126,7 @@ def checksum(path: str | Path) -> str:
 
 
 def lock(file: IO[str] | int, wait: bool, name: object = "") -> None:
-    """Lock an open file, or a folder by its descriptor, until it is closed or the process ends.
+    """Lock an open file until it is closed or the process ends.
 
     Raises `BlockingIOError` if another process holds the lock, unless told to `wait`. A lock is a
     safeguard: on a file system that has none, one line on stderr says so and nothing is locked.

@@ -14,7 +14,6 @@ together (and Snakemake would train them again).
 
 import errno
 import filecmp
-import os
 import re
 import shutil
 from collections import defaultdict
@@ -225,17 +224,14 @@ def only_one(target: Path) -> Iterator[None]:
     """
     path = target / ".snakemake" / "squareloss.lock"  # NFS locks files between hosts, not folders
     path.parent.mkdir(exist_ok=True)
-    number = os.open(path, os.O_RDWR | os.O_CREAT)
-    try:
+    with path.open("a", encoding="utf-8") as file:
         try:
-            lock(number, wait=False, name=path)
+            lock(file, wait=False)
         except BlockingIOError:
             raise UserError(
                 f"{target}: another job takes runs into this clone; wait for it"
             ) from None
         yield
-    finally:
-        os.close(number)
 
 
 def check(clones: Clones) -> None:
