@@ -3,9 +3,11 @@
 Whoever writes out all that an alias stands for does not end.
 """
 
+import errno
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -170,6 +172,15 @@ def test_a_file_in_the_place_of_the_results_is_named(tmp_path, place):
         check_folder(f"{tmp_path}/results/demo")
     path.unlink()
     check_folder(f"{tmp_path}/results/demo")
+
+
+def test_a_folder_that_may_not_be_searched_is_one_line(monkeypatch):
+    def exists(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", exists)
+    with pytest.raises(UserError, match=r"^config: results: .*: Permission denied$"):
+        check_folder("/of-others/results")
 
 
 @pytest.mark.workflow

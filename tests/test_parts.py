@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import sys
 import tarfile
 
 import pytest
@@ -369,6 +370,21 @@ def test_runs_of_other_data_than_the_config_names_now_are_not_archived(tmp_path,
         (source / STUDY / "data" / path).write_text("of today", encoding="utf-8")
     with pytest.raises(UserError, match="was sha256:a and is sha256:"):
         archive.archive(study, source, tmp_path / "packed")
+
+
+def test_a_home_is_meant_where_a_shell_left_its_sign(clones, study, tmp_path, monkeypatch):
+    """As dash and zsh do in `FROM=~/packed`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(archive, "read", lambda _: study)
+    monkeypatch.chdir(clones.source)
+    monkeypatch.setattr(sys, "argv", ["archive", "--config", *CONFIG, "--target", "~/packed"])
+    archive.main()
+    held = fetch.manifest(fetch.opener("~/packed"), "~/packed", study)
+    assert list(held.runs) == list(archive.jobs(study))
+    monkeypatch.chdir(clones.target)
+    monkeypatch.setattr(sys, "argv", ["merge", "--source", "~/source"])
+    merge.main()
+    assert contents(clones.target) == contents(clones.source)
 
 
 @pytest.mark.parametrize("results", ["/scratch/results", "../results", ".hidden"])

@@ -9,6 +9,7 @@ Snakemake's record of each beside it; and `archive.json`, a `Manifest`. The same
 same bytes.
 """
 
+import os
 import re
 import tarfile
 from pathlib import Path
@@ -184,13 +185,14 @@ def main() -> None:
     """Command line of `make archive`."""
     options = parser(__doc__)
     options.add_argument("--config", nargs="+", required=True, help="config.yaml and its overlays")
-    options.add_argument("--target", type=Path, help="folder; results/archive/<study> if left out")
+    options.add_argument("--target", help="folder; results/archive/<study> if left out")
     options.add_argument(
         "--weights", type=str.lower, choices=("yes", "no"), default="yes", help="pack the networks"
     )
     arguments = options.parse_args()
     study = read(arguments.config)
-    folder = (arguments.target or Path(study.results) / "archive" / study.study).expanduser()
+    target = arguments.target or f"{study.results}/archive/{study.study}"
+    folder = Path(os.path.expanduser(target))
     manifest = archive(study, Path(), folder, weights=arguments.weights == "yes")
     size = sum(one.size for one in manifest.runs.values())
     print(f"{folder}: {len(manifest.runs)} of {len(jobs(study))} runs, {size / 1e6:,.1f} MB")

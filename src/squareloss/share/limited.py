@@ -77,7 +77,7 @@ def open_source(source: str, name: str) -> IO[bytes]:
         if address and address[1].lower() in ("http", "https"):
             return urlopen(f"{source.rstrip('/')}/{name}", timeout=TIMEOUT)
         if not address:
-            path = Path(source, name).expanduser()
+            path = Path(os.path.expanduser(source), name)
             file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return file

@@ -14,6 +14,7 @@ together (and Snakemake would train them again).
 
 import errno
 import filecmp
+import os
 import re
 import shutil
 from collections import defaultdict
@@ -325,10 +326,10 @@ def _copy(source: Path, target: Path) -> None:
 def main() -> None:
     """Command line of `make merge`."""
     options = parser(__doc__)
-    options.add_argument("--source", required=True, type=Path, help="the other clone")
+    options.add_argument("--source", required=True, help="the other clone")
     options.add_argument("--target", default=".", type=Path, help="this clone")
     arguments = options.parse_args()
-    refused = merge(Clones(arguments.source.expanduser(), arguments.target))
+    refused = merge(Clones(Path(os.path.expanduser(arguments.source)), arguments.target))
     if refused:
         raise UserError(
             f"not taken from {arguments.source}, where settings differ or files are damaged: "

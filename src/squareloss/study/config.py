@@ -150,8 +150,7 @@ class Study(Strict):
         0.05, description="probability with which a generalisation bound may fail"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto",
-        description="of training and extraction; auto is a GPU where one can be used",
+        "auto", description="of training and extraction; auto is a GPU where one can be used"
     )
     threads: Annotated[int, Field(ge=1, le=4096), NUMBER] = Field(
         1, description="CPU threads of a job that trains or extracts"

@@ -16,7 +16,7 @@ from logging import WARNING, LogRecord
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-ERRORS = (LogEvent.GROUP_ERROR, LogEvent.ERROR)
+ERRORS = (LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR, LogEvent.ERROR)
 TOLD = ("Nothing to be done", "Complete log")  # of what is neither an event nor a warning
 
 
@@ -102,6 +102,8 @@ class LogHandler(LogHandlerBase):
         """Print a line, if the record is worth one."""
         event, more, now = getattr(record, "event", None), record.__dict__, record.created
         text = ""
+        if event == LogEvent.JOB_ERROR:  # a retry begins anew
+            self.progress.running.pop(more["jobid"], None)
         if self.common_settings.dryrun:
             text = self.format(record)
         elif event == LogEvent.RUN_INFO:
@@ -112,9 +114,6 @@ class LogHandler(LogHandlerBase):
             if more["job_id"] in self.progress.running:
                 text = time.strftime("%H:%M:%S ", time.localtime(now))
                 text += self.progress.end(more["job_id"], now)
-        elif event == LogEvent.JOB_ERROR:  # a retry begins anew
-            self.progress.running.pop(more["jobid"], None)
-            text = self.format(record)
         elif event in ERRORS or record.levelno >= WARNING or record.msg.startswith(TOLD):
             text = self.format(record)
         if text:

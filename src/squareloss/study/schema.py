@@ -42,11 +42,10 @@ def of_a_file() -> dict[str, Any]:
     models = found["$defs"]
     for model in (found, *models.values()):
         model.pop("required", None)
-    lists = {key: models["Sweep"]["properties"] for key in models["Sweep"]["properties"]}
-    for key, properties in (lists | {"figures": found["properties"]}).items():
-        properties[key] = _or_one(properties[key])
-    classes = models["Dataset"]["properties"]["classes"]
+    sweep, classes = models["Sweep"]["properties"], models["Dataset"]["properties"]["classes"]
+    sweep.update({key: _or_one(values) for key, values in sweep.items()})
     classes["items"] = _or_one(classes["items"])
+    found["properties"]["figures"] = _or_one(found["properties"]["figures"])
     return found
 
 
